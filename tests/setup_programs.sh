@@ -1,0 +1,99 @@
+#!/bin/sh
+# Install the mail programs that the tests use for real. Quick when they are there.
+#
+# As root on Debian and its children they are installed with apt-get; without root they are unpacked
+# into .programs/, with links in .programs/bin, which the Makefile puts on the PATH. On other systems
+# this says what is missing. No service is left running that did not run before.
+set -eu
+
+cd "$(dirname "$0")/.."
+PATH=$PWD/.programs/bin:$PATH:/usr/sbin:/sbin
+here=$PWD/.programs
+
+# program or file:package
+wanted="
+curl:curl
+mbsync:isync
+mutt:mutt
+fetchmail:fetchmail
+getmail:getmail6
+offlineimap:offlineimap3
+tmux:tmux
+strace:strace
+fail2ban-regex:fail2ban
+/usr/lib/dovecot/imap:dovecot-imapd
+/usr/lib/dovecot/pop3:dovecot-pop3d
+openssl:openssl
+"
+
+there() {
+    case $1 in
+        /*) [ -e "$1" ] || [ -e "$here/root$1" ] ;;
+        *) command -v "$1" >/dev/null 2>&1 ;;
+    esac
+}
+
+missing=
+for pair in $wanted; do
+    there "${pair%%:*}" || missing="$missing ${pair##*:}"
+done
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "The tests also need the programs of these Debian packages:$missing" >&2
+    echo "Install them by this system's own means, and run this again." >&2
+    exit 1
+fi
+
+if [ "$(id -u)" -eq 0 ]; then
+    export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+    # dovecot and fail2ban would be started by their packages; the tests start their own.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        trap 'exit 1' HUP INT TERM
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
+    echo "Installing:$missing"
+    # shellcheck disable=SC2086 # a list
+    install() { apt-get install -y -qq --no-install-recommends $missing </dev/null >/dev/null; }
+    install 2>/dev/null || { apt-get update -qq && install; }
+    exit 0
+fi
+
+echo "Unpacking into .programs/:$missing"
+mkdir -p "$here/debs" "$here/root" "$here/bin"
+
+# What they need that is not installed: apt-get works it out without changing anything.
+# shellcheck disable=SC2086
+packages=$(apt-get install --simulate --no-install-recommends $missing 2>/dev/null |
+    sed -n 's/^Inst \([^ ]*\).*/\1/p')
+# shellcheck disable=SC2086
+(cd "$here/debs" && apt-get download -qq $packages)
+for deb in "$here"/debs/*.deb; do
+    dpkg -x "$deb" "$here/root"
+done
+
+# Each program gets a wrapper that knows where its libraries and modules are.
+libraries=$(find "$here/root" -type d \( -path '*/lib/*-linux-gnu*' -o -path '*/lib/dovecot' \) |
+    tr '\n' ':')
+for directory in usr/bin usr/sbin bin sbin; do
+    for program in "$here/root/$directory"/*; do
+        [ -f "$program" ] && [ -x "$program" ] || continue
+        cat >"$here/bin/${program##*/}" <<END
+#!/bin/sh
+LD_LIBRARY_PATH='$libraries'\${LD_LIBRARY_PATH:-} \\
+PYTHONPATH='$here/root/usr/lib/python3/dist-packages'\${PYTHONPATH:+:\$PYTHONPATH} \\
+exec '$program' "\$@"
+END
+        chmod 755 "$here/bin/${program##*/}"
+    done
+done
+
+for pair in $wanted; do
+    there "${pair%%:*}" || {
+        echo "Still missing: ${pair%%:*}; as root: apt-get install ${pair##*:}" >&2
+        exit 1
+    }
+done

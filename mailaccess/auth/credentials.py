@@ -1,0 +1,56 @@
+"""
+Credentials that carry the connection they came over, for the guard in front of the portal.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+import attrs
+from twisted.cred.credentials import IUsernamePassword
+from zope.interface import implementer
+
+from ..interfaces import IPasswordLogin
+from ..policy.link import Link
+from ..policy.mechanism import Mechanism
+
+
+@implementer(IPasswordLogin, IUsernamePassword)
+@attrs.frozen
+class PasswordLogin:
+    """
+    A name and a password, how they were presented and over what. Its repr does not show the
+    password.
+
+    @ivar name: user name as typed
+    @ivar secret: the password as it came
+    @ivar service: C{imap}, C{pop3}, ...
+    @ivar authorization: who to act as; empty for the same
+    """
+
+    name: str
+    secret: bytes = attrs.field(repr=False)
+    link: Link
+    mechanism: Mechanism
+    service: str
+    authorization: str = ""
+
+    @property
+    def username(self) -> bytes:
+        """
+        The name for checkers of Twisted.
+        """
+        return self.name.encode("utf-8", "surrogateescape")
+
+    @property
+    def password(self) -> bytes:
+        """
+        The password for checkers of Twisted.
+        """
+        return self.secret
+
+    def checkPassword(self, password: bytes) -> bool:
+        """
+        Whether it is this one; the time does not tell how much of it is right (AUTH-06).
+        """
+        return hmac.compare_digest(self.secret, password)

@@ -28,7 +28,7 @@ openssl:openssl
 
 there() {
     case $1 in
-        /*) [ -e "$1" ] || [ -e "$here/root$1" ] ;;
+        /*) [ -e "$1" ] || [ -e "$here/files$1" ] ;;
         *) command -v "$1" >/dev/null 2>&1 ;;
     esac
 }
@@ -63,7 +63,7 @@ if [ "$(id -u)" -eq 0 ]; then
 fi
 
 echo "Unpacking into .programs/:$missing"
-mkdir -p "$here/debs" "$here/root" "$here/bin"
+mkdir -p "$here/debs" "$here/files" "$here/bin"
 
 # What they need that is not installed: apt-get works it out without changing anything.
 # shellcheck disable=SC2086
@@ -72,19 +72,19 @@ packages=$(apt-get install --simulate --no-install-recommends $missing 2>/dev/nu
 # shellcheck disable=SC2086
 (cd "$here/debs" && apt-get download -qq $packages)
 for deb in "$here"/debs/*.deb; do
-    dpkg -x "$deb" "$here/root"
+    dpkg -x "$deb" "$here/files"
 done
 
 # Each program gets a wrapper that knows where its libraries and modules are.
-libraries=$(find "$here/root" -type d \( -path '*/lib/*-linux-gnu*' -o -path '*/lib/dovecot' \) |
+libraries=$(find "$here/files" -type d \( -path '*/lib/*-linux-gnu*' -o -path '*/lib/dovecot' \) |
     tr '\n' ':')
 for directory in usr/bin usr/sbin bin sbin; do
-    for program in "$here/root/$directory"/*; do
+    for program in "$here/files/$directory"/*; do
         [ -f "$program" ] && [ -x "$program" ] || continue
         cat >"$here/bin/${program##*/}" <<END
 #!/bin/sh
 LD_LIBRARY_PATH='$libraries'\${LD_LIBRARY_PATH:-} \\
-PYTHONPATH='$here/root/usr/lib/python3/dist-packages'\${PYTHONPATH:+:\$PYTHONPATH} \\
+PYTHONPATH='$here/files/usr/lib/python3/dist-packages'\${PYTHONPATH:+:\$PYTHONPATH} \\
 exec '$program' "\$@"
 END
         chmod 755 "$here/bin/${program##*/}"

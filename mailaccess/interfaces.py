@@ -398,6 +398,7 @@ class IAccount(Interface):
     """
 
     name: str = Attribute("str: canonical user name")
+    powers: Collection[Any] = Attribute("optional interfaces that its mailboxes provide")
 
     async def mailboxes() -> Sequence[MailboxInfo]:
         """

@@ -1,0 +1,3 @@
+"""
+Put together and run: configuration, TLS, listeners, the realm, logs and the whole object graph.
+"""

@@ -1,0 +1,235 @@
+"""
+Settings that are right each by itself and cannot be meant together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+
+from .kinds import nearest
+from .problems import Document
+from .settings import ListenerSettings, Settings
+
+
+def contradictions(document: Document, settings: Settings) -> None:
+    """
+    Note them in the document.
+    """
+    for check in _CHECKS:
+        check(document, settings)
+
+
+def _users_are_known(document: Document, settings: Settings) -> None:
+    if not settings.users and "users" not in document.data:
+        document.wrong(
+            ("users",),
+            'is missing, nobody could log in; add [[users]] with type = "file" and a path',
+        )
+
+
+def _tls_has_a_certificate(document: Document, settings: Settings) -> None:
+    tls = settings.tls
+    if tls.certificate or "certificate" in document.data.get("tls", {}):
+        return
+    if tls.names:
+        document.wrong(
+            ("tls", "names"),
+            "has no certificate beside it for clients that name no server; add certificate",
+        )
+    elif tls.key:
+        document.wrong(("tls", "key"), "has no certificate beside it; add certificate")
+    elif not settings.listener:
+        document.wrong(
+            ("tls",), 'is missing, and the standard listeners need it; add certificate = "FILE"'
+        )
+    for position, each in enumerate(settings.listener):
+        if each.tls != "none":
+            document.wrong(
+                ("listener", position, "tls"),
+                f'needs a certificate for "{each.tls}"; add certificate to [tls], or write "none"',
+            )
+
+
+def _listeners_let_somebody_in(document: Document, settings: Settings) -> None:
+    for position, each in enumerate(settings.listener):
+        path = ("listener", position)
+        if each.tls == "implicit" and each.cleartext == "allow":
+            document.wrong(
+                (*path, "cleartext"),
+                'has no meaning with tls = "implicit", where nothing is in the clear; remove it',
+            )
+        if each.tls == "implicit" and each.private:
+            document.wrong(
+                (*path, "private"),
+                'has no meaning with tls = "implicit", where all are private; remove it',
+            )
+        if each.tls == "implicit" and each.exceptions:
+            document.wrong(
+                (*path, "exceptions"),
+                'has no meaning with tls = "implicit", where nothing is in the clear; remove it',
+            )
+        if each.cleartext == "allow" and each.exceptions:
+            document.wrong(
+                (*path, "exceptions"),
+                'has no meaning with cleartext = "allow"; remove it, or write cleartext = "refuse"',
+            )
+        nobody = (
+            each.tls == "none"
+            and each.cleartext == "refuse"
+            and not each.private
+            and not each.exceptions
+        )
+        if nobody and "APOP" not in each.mechanisms:
+            document.wrong(
+                (*path, "tls"),
+                'refuses every password here, nobody could log in; write "starttls",'
+                ' or private = ["loopback"]',
+            )
+
+
+def _mechanisms_fit(document: Document, settings: Settings) -> None:
+    of_protocol = {
+        "imap": {"PLAIN", "LOGIN", "LOGIN command"},
+        "pop3": {"PLAIN", "LOGIN", "USER", "APOP"},
+    }
+    for position, each in enumerate(settings.listener):
+        path = ("listener", position, "mechanisms")
+        for name in each.mechanisms:
+            if name not in of_protocol.get(each.protocol, {name}):
+                document.wrong(
+                    path, f'has "{name}", which {each.protocol} does not have; remove it'
+                )
+        if "APOP" in each.mechanisms and not settings.pop3.apop:
+            document.wrong(
+                path, 'has "APOP", which is off; add apop = true to [pop3], or remove it'
+            )
+    offered = any("APOP" in each.mechanisms for each in settings.listener)
+    if settings.pop3.apop and not offered:
+        document.wrong(
+            ("pop3", "apop"),
+            'is on, but no listener offers it; add mechanisms = ["USER", "PLAIN", "APOP"] to one',
+        )
+
+
+def _names_are_unique(document: Document, settings: Settings) -> None:
+    seen: dict[str, int] = {}
+    for position, each in enumerate(settings.listener):
+        if each.label in seen:
+            first = document.line(("listener", seen[each.label]))
+            document.wrong(
+                ("listener", position),
+                f'is named "{each.label}" like that of line {first}; give it another name',
+            )
+        seen.setdefault(each.label, position)
+
+
+def _ports_are_free(document: Document, settings: Settings) -> None:
+    taken: list[tuple[str, int, int]] = []
+    for position, each in enumerate(settings.listener):
+        spots = [_spot(address, each.port_number) for address in each.address]
+        for address, port in spots:
+            rival = next((it for it in taken if _collide(it, address, port)), None)
+            if rival is not None:
+                document.wrong(
+                    ("listener", position, "port"), _taken(document, rival, address, port)
+                )
+                break
+            taken.append((address, port, position))
+
+
+def _taken(document: Document, rival: tuple[str, int, int], address: str, port: int) -> str:
+    line = document.line(("listener", rival[2]))
+    if address.startswith("systemd:"):
+        return f"wants {address} as the listener of line {line} does; name another socket"
+    return f"wants port {port}, which the listener of line {line} has; choose another port"
+
+
+def _spot(address: str, port: int) -> tuple[str, int]:
+    if address.startswith("systemd:"):
+        return address, -1
+    return ip_address(address).compressed, port
+
+
+def _collide(taken: tuple[str, int, int], address: str, port: int) -> bool:
+    if port == 0 or port != taken[1]:
+        return False
+    if port == -1:
+        return address == taken[0]
+    everywhere = "::" if ":" in address else "0.0.0.0"  # noqa: S104 - compared, not bound
+    same_family = (":" in address) == (":" in taken[0])
+    return address == taken[0] or (same_family and everywhere in (address, taken[0]))
+
+
+def _systemd_has_no_port(document: Document, settings: Settings) -> None:
+    for position, each in enumerate(settings.listener):
+        if each.port and all(it.startswith("systemd:") for it in each.address):
+            document.wrong(("listener", position, "port"), "is chosen by systemd here; remove it")
+
+
+def _rules_reach_somebody(document: Document, settings: Settings) -> None:
+    listeners: Mapping[str, ListenerSettings] = {it.label: it for it in settings.listeners}
+    for position, rule in enumerate(settings.rule):
+        path = ("rule", position)
+        if not rule.users and "users" in document.data["rule"][position]:
+            document.wrong((*path, "users"), 'is for nobody; write names, or "*" for everybody')
+        unknown = [each for each in rule.listeners if each not in listeners]
+        for each in unknown:
+            document.wrong(
+                (*path, "listeners"), f'has no listener named "{each}"; {nearest(each, listeners)}'
+            )
+        if rule.cleartext != "allow" or unknown:
+            continue
+        for name in rule.listeners:
+            it = listeners[name]
+            if it.cleartext == "refuse" and not it.exceptions:
+                document.wrong(
+                    (*path, "cleartext"),
+                    f'is not permitted by the listener "{name}"; add exceptions = true to it',
+                )
+        if not rule.listeners and not any(
+            it.exceptions or it.cleartext == "allow" for it in listeners.values()
+        ):
+            document.wrong(
+                (*path, "cleartext"),
+                "is not permitted by any listener; add exceptions = true to one",
+            )
+
+
+def _limits_agree(document: Document, settings: Settings) -> None:
+    limits = settings.limits
+    if limits.connections_per_user_and_ip > limits.connections_per_user:
+        document.wrong(
+            ("limits", "connections_per_user"),
+            f"is less than connections_per_user_and_ip ({limits.connections_per_user_and_ip});"
+            " lower that as well",
+        )
+    if limits.first_octet > limits.login:
+        document.wrong(
+            ("limits", "first_octet"), f"is longer than login ({limits.login} s); lower it"
+        )
+
+
+def _group_has_a_user(document: Document, settings: Settings) -> None:
+    if settings.server.group and not settings.server.user:
+        document.wrong(("server", "group"), "has no user beside it; add user")
+
+
+def _expire_is_days(document: Document, settings: Settings) -> None:
+    if settings.pop3.expire != "NEVER" and not settings.pop3.expire.isdecimal():
+        document.wrong(("pop3", "expire"), 'is no number of days; write "NEVER" or one like "31"')
+
+
+_CHECKS: tuple[Callable[[Document, Settings], None], ...] = (
+    _users_are_known,
+    _tls_has_a_certificate,
+    _listeners_let_somebody_in,
+    _mechanisms_fit,
+    _names_are_unique,
+    _ports_are_free,
+    _systemd_has_no_port,
+    _rules_reach_somebody,
+    _limits_agree,
+    _group_has_a_user,
+    _expire_is_days,
+)

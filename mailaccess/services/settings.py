@@ -1,0 +1,260 @@
+"""
+The configuration: one frozen class per table of the file, each field with its kind, default and
+meaning.
+
+The classes can be made without a file, too (C{Limits(connections_per_user=10)}): defaults are those
+of the file. L{mailaccess.services.config.load} makes them from a file.
+"""
+
+# ruff: noqa: RUF009 - section() makes an attrs field
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from .kinds import (
+    Addresses,
+    Duration,
+    FileName,
+    Networks,
+    Number,
+    Size,
+    Switch,
+    Template,
+    Text,
+    Words,
+)
+from .options import REQUIRED, option, section
+
+STANDARD_PORTS: Mapping[tuple[str, bool], int] = {
+    ("imap", False): 143,
+    ("imap", True): 993,
+    ("pop3", False): 110,
+    ("pop3", True): 995,
+}
+"""Port by protocol and whether TLS is implicit (RFC 8314 section 3)."""
+
+MECHANISM_NAMES = ("PLAIN", "LOGIN", "LOGIN command", "USER", "APOP")
+
+
+@attrs.frozen(kw_only=True)
+class MailSettings:
+    """
+    Where mail is kept.
+    """
+
+    home: str = option(
+        Template(),
+        REQUIRED,
+        "directory of a user's mail; `{user}` is the whole name, `{local}` what stands before"
+        " the @, `{domain}` what stands behind it",
+    )
+
+
+@attrs.frozen(kw_only=True)
+class UsersSettings:
+    """
+    Where users come from. With several, they are asked in this order.
+    """
+
+    type: str = option(
+        Text(("file",)), REQUIRED, "a password file as Dovecot's passwd-file writes it"
+    )
+    path: str = option(FileName(), REQUIRED, "the password file; read again when it changes")
+    source: str = "default"
+
+
+@attrs.frozen(kw_only=True)
+class TLSSettings:
+    """
+    Certificates. They are read again on SIGHUP and when the files change; the old ones stay while
+    the new ones are broken.
+    """
+
+    certificate: str = option(FileName(), "", "PEM file: the certificate and those above it")
+    key: str = option(FileName(), "", "PEM file with its key; empty if that is in the same file")
+    names: str = option(
+        FileName(),
+        "",
+        "directory with one file `NAME.pem` (certificates and key) per server name that clients may"
+        " ask for; `*.example.org.pem` is for all names one level below",
+    )
+    watch: int = option(
+        Duration(most=86400), "5s", "how often to look for changed files; 0 for never"
+    )
+    handshake: int = option(Duration(1, 10), "10s", "after this a handshake is given up")
+
+
+@attrs.frozen(kw_only=True)
+class ListenerSettings:
+    """
+    One port. Without any, there are four: IMAP on 143, IMAP with TLS on 993, POP3 on 110, POP3 with
+    TLS on 995.
+    """
+
+    protocol: str = option(Text(("imap", "pop3")), REQUIRED, "what is spoken")
+    name: str = option(
+        Text(what="name"), "", "for logs and rules; `imap`, `imaps`, `pop3` or `pop3s` if empty"
+    )
+    address: tuple[str, ...] = option(Addresses(), ["0.0.0.0", "::"], "where to listen")  # noqa: S104
+    port: int | None = option(
+        Number(0, 65535),
+        None,
+        "the standard port if not given; 0 for any that is free; not used with `systemd:`",
+    )
+    tls: str = option(
+        Text(("implicit", "starttls", "none")),
+        "starttls",
+        "TLS from the first octet, by command, or not at all",
+    )
+    cleartext: str = option(
+        Text(("refuse", "allow")), "refuse", "passwords on a connection that is not private"
+    )
+    exceptions: bool = option(Switch(), False, "rules for users may allow what `cleartext` refuses")
+    mechanisms: tuple[str, ...] = option(
+        Words(MECHANISM_NAMES), [], "ways to log in; empty for all but APOP"
+    )
+    private: tuple[str, ...] = option(
+        Networks(), [], "clients whose connections count as private without TLS"
+    )
+    source: str = "default"
+
+    @property
+    def label(self) -> str:
+        """
+        Its name, given or standard.
+        """
+        return self.name or self.protocol + ("s" if self.tls == "implicit" else "")
+
+    @property
+    def port_number(self) -> int:
+        """
+        The port, given or standard.
+        """
+        if self.port is not None:
+            return self.port
+        return STANDARD_PORTS[self.protocol, self.tls == "implicit"]
+
+
+@attrs.frozen(kw_only=True)
+class RuleSettings:
+    """
+    For some users, other than their listener says. The first that matches counts.
+    """
+
+    users: tuple[str, ...] = option(
+        Words(what="array of names or patterns"),
+        REQUIRED,
+        "names; `*`, `?` and `[...]` as in a shell",
+    )
+    listeners: tuple[str, ...] = option(Words(), [], "names of listeners; empty for all")
+    cleartext: str = option(
+        Text(("refuse", "allow")), REQUIRED, "passwords on a connection that is not private"
+    )
+    source: str = "default"
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """
+    What one client may use up.
+    """
+
+    message_size: int = option(Size(1024), "64M", "the largest message that is taken")
+    connections: int = option(Number(1), 20000, "open connections of all clients together")
+    connections_per_ip: int = option(
+        Number(1), 20, "connections of one address that have not logged in; IPv6 is counted by /64"
+    )
+    connections_per_user: int = option(Number(1), 50, "sessions of one user")
+    connections_per_user_and_ip: int = option(
+        Number(1), 20, "sessions of one user from one address"
+    )
+    first_octet: int = option(Duration(1), "30s", "time for a client to say anything")
+    login: int = option(Duration(10, 600), "2m", "time to log in, whatever is said meanwhile")
+    imap_idle: int = option(Duration(1800), "30m", "silence that ends an IMAP session")
+    pop3_idle: int = option(Duration(600), "10m", "silence that ends a POP3 session")
+    stalled: int = option(Duration(10), "5m", "time a client may leave our answers unread")
+    failures_per_connection: int = option(Number(1, 10), 3, "wrong passwords before it is closed")
+    bad_commands_before_login: int = option(Number(1), 3, "commands in error before it is closed")
+    bad_commands: int = option(Number(1), 20, "commands in error before it is closed, logged in")
+
+
+@attrs.frozen(kw_only=True)
+class POP3Settings:
+    """
+    What is special to POP3.
+    """
+
+    second_session: str = option(
+        Text(("in-use", "snapshot")),
+        "in-use",
+        "a second session of a user is refused, or sees the mail as it is then",
+    )
+    refuse_at: str = option(
+        Text(("user", "pass")), "user", "where a user whom the policy refuses is told so"
+    )
+    apop: bool = option(Switch(), False, "offer APOP, which needs passwords that can be read back")
+    login_delay: int = option(Duration(), 0, "least time between two logins of a user; 0 for none")
+    expire: str = option(
+        Text(what='`"NEVER"` or days'), "NEVER", "how long mail is kept, as CAPA announces it"
+    )
+
+
+@attrs.frozen(kw_only=True)
+class LogSettings:
+    """
+    One line per event.
+    """
+
+    format: str = option(Text(("key=value", "json")), "key=value", "how a line is written")
+    file: str = option(FileName(), "", "where; empty for the standard error")
+
+
+@attrs.frozen(kw_only=True)
+class ServerSettings:
+    """
+    The process.
+    """
+
+    user: str = option(Text(what="user name"), "", "whom to become once the ports are open")
+    group: str = option(Text(what="group name"), "", "its group; empty for the user's own")
+    stop: int = option(
+        Duration(0, 300), "10s", "how long running commands may take when it is stopped"
+    )
+    backlog: int = option(Number(1, 65535), 512, "connections the kernel holds ready per port")
+    hash_threads: int = option(
+        Number(0, 256), 0, "passwords hashed at a time; 0 for one per processor"
+    )
+
+
+STANDARD_LISTENERS = tuple(
+    ListenerSettings(protocol=protocol, tls=tls)
+    for protocol in ("imap", "pop3")
+    for tls in ("starttls", "implicit")
+)
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """
+    All of it.
+    """
+
+    mail: MailSettings = section(MailSettings)
+    users: tuple[UsersSettings, ...] = section(UsersSettings, many=True)
+    tls: TLSSettings = section(TLSSettings)
+    listener: tuple[ListenerSettings, ...] = section(ListenerSettings, many=True)
+    rule: tuple[RuleSettings, ...] = section(RuleSettings, many=True)
+    limits: Limits = section(Limits)
+    pop3: POP3Settings = section(POP3Settings)
+    log: LogSettings = section(LogSettings)
+    server: ServerSettings = section(ServerSettings)
+
+    @property
+    def listeners(self) -> tuple[ListenerSettings, ...]:
+        """
+        Those of the file, or the four standard ones.
+        """
+        return self.listener or STANDARD_LISTENERS

@@ -1,9 +1,9 @@
 """
 How one option of the configuration is declared, read and documented.
 
-An option is a field of an attrs class in L{mailaccess.services.settings}, made with L{option}: kind,
-default and text stand in one place. L{mailaccess.services.config} reads files by these declarations
-and L{reference} renders them as Markdown for C{docs/reference}.
+An option is a field of an attrs class in L{mailaccess.services.settings}, made with L{option}:
+kind, default and text stand in one place. L{mailaccess.services.config} reads files by these
+declarations and L{reference} renders them as Markdown for C{docs/reference}.
 """
 
 from __future__ import annotations

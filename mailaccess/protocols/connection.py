@@ -1,0 +1,345 @@
+"""
+What every mail protocol's connection has: deadlines, a name in the log, one user, an orderly end.
+
+L{MailFactory} is what the connections of a listener share; L{MailConnection} is the base of the
+IMAP and POP3 protocols, which say how they greet, let go and say good-bye.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IReactorTime, ISSLTransport
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..errors import AuthenticationFailed, MechanismRefused, MustEncrypt
+from ..policy.mechanism import Mechanism
+from .limits import Limits
+from .line import Conversation
+from .login import Entrance, TLSPolicyMixin, Visit
+from .sweep import Sweep
+
+
+@attrs.define
+class Known:
+    """
+    What is known when the policy refuses: the name, if it came that far.
+    """
+
+    name: str = ""
+
+
+class MailFactory(Factory):
+    """
+    The connections of one listener.
+
+    @ivar guests: counts connections of an address that are not logged in: C{enter(address) ->
+        bool}, C{leave(address)}; None for no limit
+    """
+
+    noisy = False
+    log = Logger(namespace="mailaccess.connection")
+
+    def __init__(
+        self,
+        entrance: Entrance,
+        clock: IReactorTime,
+        sweep: Sweep,
+        limits: Limits | None = None,
+        guests: Any = None,
+    ) -> None:
+        self.entrance = entrance
+        self.clock = clock
+        self.sweep = sweep
+        self.limits = limits if limits is not None else Limits()
+        self.guests = guests
+        self.connections: set[MailConnection] = set()
+        self._series = secrets.token_hex(3)
+        self._numbers = count(1)
+
+    def number(self) -> str:
+        """
+        A name for a session that no other has, also after a restart.
+        """
+        return f"{self._series}-{next(self._numbers):x}"
+
+    def stop_gracefully(self) -> Deferred[Any]:
+        """
+        Say good-bye to all who wait; fires when the commands that run have ended and all are gone
+        (DS-17). Cancel it to end what is left.
+        """
+        waiting = []
+        for each in tuple(self.connections):
+            gone: Deferred[None] = Deferred()
+            each.when_gone.append(gone)
+            waiting.append(gone)
+            each.shut_down()
+        return DeferredList(waiting) if waiting else succeed(None)
+
+
+class MailConnection(TLSPolicyMixin, Conversation):
+    """
+    One connection of a mail client. Subclasses define L{greet}, L{let_go}, L{farewell} and
+    L{turn_away}.
+
+    @ivar number: its name in the log
+    @ivar visit: who is logged in
+    @ivar reason: why it ended, for the log
+    @ivar deadline: clock time at which it ends if it is not logged in, or was told to end
+    """
+
+    factory: MailFactory
+    log = Logger(namespace="mailaccess.connection")
+    visit: Visit | None = None
+    reason = ""
+    deadline = 0.0
+    stalled_since = 0.0
+    mistakes = 0
+    failed_logins = 0
+    waits_for_client = False
+    _greeted = False
+    _counted = ""
+    _leaving = False
+
+    def __init__(self, factory: MailFactory) -> None:
+        self.factory = factory
+        self.entrance = factory.entrance
+        self.clock = factory.clock
+        self.number = factory.number()
+        self.when_gone: list[Deferred[None]] = []
+
+    # ---- for subclasses ---------------------------------------------------------------------
+
+    def greet(self) -> None:
+        """
+        The first line.
+        """
+        raise NotImplementedError
+
+    def farewell(self, why: str) -> None:
+        """
+        The last line, unasked for.
+        """
+        raise NotImplementedError
+
+    def turn_away(self) -> None:
+        """
+        The only line, where there are too many connections already.
+        """
+        raise NotImplementedError
+
+    def let_go(self) -> None:
+        """
+        Give back everything but the visit.
+        """
+
+    # ---- beginning --------------------------------------------------------------------------
+
+    def began(self) -> None:
+        """
+        Greet, unless TLS has yet to begin.
+        """
+        factory = self.factory
+        self.tick = factory.sweep.now
+        factory.connections.add(self)
+        factory.sweep.add(self)
+        link = self.link
+        self.log.info(
+            "connection",
+            event="connect",
+            session=self.number,
+            listener=link.listener,
+            rip=link.peer,
+            lip=link.local,
+        )
+        if factory.guests is not None:
+            if not factory.guests.enter(link.peer):
+                self.reason = "too many connections of this address"
+                self.turn_away()
+                self.end()
+                return
+            self._counted = link.peer
+        if ISSLTransport.providedBy(self.transport):
+            self.await_handshake()
+        else:
+            self._greet()
+
+    def _greet(self) -> None:
+        self._greeted = True
+        self.deadline = self.clock.seconds() + self.factory.limits.login_seconds
+        self.greet()
+
+    def await_handshake(self) -> None:
+        """
+        A TLS handshake has to complete within its time (TLS-13).
+        """
+        self.deadline = self.clock.seconds() + self.factory.limits.handshake_seconds
+
+    def secured(self) -> None:
+        """
+        TLS is up: the policy sees another link, and nothing is left of what was before (TLS-07).
+        """
+        self.link_changed()
+        _ = self.link  # looked at while the handshake's facts are there
+        if not self._greeted:
+            self._greet()
+            self.flush()
+        else:
+            self.deadline = self.clock.seconds() + self.factory.limits.login_seconds
+
+    # ---- the user ---------------------------------------------------------------------------
+
+    @property
+    def logged_in(self) -> bool:
+        """
+        Somebody is.
+        """
+        return self.visit is not None
+
+    def enter(self, visit: Visit) -> None:
+        """
+        The user of this connection from now on (AUTH-13: one avatar a connection).
+        """
+        assert self.visit is None
+        if self.closing:
+            visit.leave()
+            return
+        self.visit = visit
+        self.mistakes = 0
+        self._uncount()
+
+    async def let_in(
+        self, mechanism: Mechanism, name: str, secret: bytes, authorization: str = ""
+    ) -> Visit:
+        """
+        Take a name and a password to the portal; failures are counted (AUTH-07).
+        """
+        try:
+            return await self.entrance.admit(
+                self.link, self.number, mechanism, name, secret, authorization
+            )
+        except AuthenticationFailed:
+            self.failed_logins += 1
+            raise
+
+    @contextmanager
+    def noting_refusal(self, mechanism: Mechanism) -> Iterator[Known]:
+        """
+        Around what the policy may refuse before a password is seen: a refusal gets its line in the
+        log.
+        """
+        known = Known()
+        try:
+            yield known
+        except (MustEncrypt, MechanismRefused) as refused:
+            self.entrance.note_refusal(refused, self.link, self.number, mechanism, known.name)
+            raise
+
+    def _uncount(self) -> None:
+        if self._counted:
+            self.factory.guests.leave(self._counted)
+            self._counted = ""
+
+    # ---- end --------------------------------------------------------------------------------
+
+    def end(self) -> None:
+        """
+        Close in order, and by force if that takes too long (AB-03).
+        """
+        self.close()
+        self.deadline = self.clock.seconds() + self.factory.limits.grace_seconds
+
+    def time_out(self, why: str) -> None:
+        """
+        Too long without what was due.
+        """
+        self.reason = why
+        if not self._greeted or self.output_waits:
+            self.abort()
+            return
+        self.farewell(why)
+        self.end()
+
+    def shut_down(self) -> None:
+        """
+        The server stops: at once if nothing runs, else after the running command.
+        """
+        self._leaving = True
+        if not self.busy or self.waits_for_client:
+            self.reason = "server shutting down"
+            if self._greeted:
+                self.farewell("Server shutting down")
+            self.end()
+
+    @property
+    def leaving(self) -> bool:
+        """
+        To be ended after the running command.
+        """
+        return self._leaving
+
+    def ended(self, reason: Failure) -> None:
+        """
+        Let go of everything; one line in the log.
+        """
+        factory = self.factory
+        factory.sweep.discard(self)
+        factory.connections.discard(self)
+        self._uncount()
+        self.let_go()
+        visit, self.visit = self.visit, None
+        if visit is not None:
+            visit.leave()
+        link = self.link
+        self.log.info(
+            "end",
+            event="logout" if visit is not None else "disconnect",
+            session=self.number,
+            user=visit.user.identity.name if visit is not None else "",
+            listener=link.listener,
+            rip=link.peer,
+            lip=link.local,
+            octets_in=self.octets_in,
+            octets_out=self.octets_out,
+            reason=self.reason or "connection lost",
+        )
+        gone, self.when_gone = self.when_gone, []
+        for each in gone:
+            each.callback(None)
+
+    # ---- deadlines --------------------------------------------------------------------------
+
+    def heard(self) -> None:
+        """
+        Note the time of the last input.
+        """
+        self.tick = self.factory.sweep.now
+
+    def sweep(self, now: float) -> None:
+        """
+        Act on what has taken too long (AB-02 to AB-05).
+        """
+        limits = self.factory.limits
+        if self.closing:
+            if now >= self.deadline:
+                self.abort()
+        elif self.output_waits:
+            self.stalled_since = self.stalled_since or now
+            if now - self.stalled_since > limits.stall_seconds:
+                self.reason = "client does not read"
+                self.abort()
+        else:
+            self.stalled_since = 0.0
+            if self.visit is None:
+                if now >= self.deadline:
+                    self.time_out("login timeout")
+            elif now - self.tick > limits.idle_seconds and (self.waits_for_client or not self.busy):
+                self.time_out("idle timeout")

@@ -1,0 +1,82 @@
+"""
+AUTHENTICATE, with and without an initial response: RFC 3501 section 6.2.2, RFC 4959.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Annotated
+
+from ....errors import BadSyntax, Refused
+from ....wire.cursor import Cursor
+from ....wire.grammar.atoms import atom
+from ....wire.grammar.names import base64
+from ...login import sasl_dialogue
+from ..registry import Effect, Extension, Reply, State
+from ..session import Session
+
+LINE = 16384
+"""Octets of a client's response, base64 included."""
+
+
+def words(session: Session) -> list[bytes]:
+    """
+    C{AUTH=} for what may be used now.
+    """
+    connection = session.connection
+    if connection.logged_in:
+        return []
+    return [b"AUTH=" + name.encode("ascii") for name in connection.sasl_mechanisms()]
+
+
+extension = Extension("SASL-IR", capabilities=(b"SASL-IR",), words=words)
+
+
+class NoSuchMechanism(Refused):
+    """
+    RFC 3501 section 6.2.2: a mechanism that is not there is answered with NO.
+    """
+
+    public = "Mechanism not supported"
+
+
+def initial_response(cursor: Cursor) -> bytes:
+    """
+    base64 / "=": the latter is an empty response (RFC 4959 section 3).
+    """
+    if cursor.text[cursor.pos :] == b"=":
+        cursor.pos += 1
+        return b""
+    return base64(cursor)
+
+
+@extension.command(b"AUTHENTICATE", State.NOT_AUTHENTICATED, Effect.SILENT)
+async def authenticate(
+    session: Session,
+    mechanism: Annotated[bytes, atom],
+    initial: Annotated[bytes | None, initial_response] = None,
+) -> Reply:
+    """
+    A SASL exchange; refused by policy before anything is asked.
+
+    RFC 3501 section 6.2.2: C{*} cancels and is answered with BAD, as is what is not base64
+    (SASL-01).
+    """
+    connection = session.connection
+    each = connection.entrance.mechanisms.get(mechanism.decode("ascii").upper())
+    if each is None:
+        raise NoSuchMechanism
+
+    async def ask(challenge: bytes) -> bytes:
+        line = await connection.ask(b64encode(challenge), LINE)
+        if line == b"*":
+            raise BadSyntax("no cancellation")
+        cursor = Cursor(line)
+        response = base64(cursor) if line else b""
+        cursor.end()
+        return response
+
+    with connection.noting_refusal(each.mechanism):
+        connection.refuse_early(each.mechanism)
+        said = await sasl_dialogue(connection, each, initial, ask)
+    return await connection.admit(each.mechanism, said.name, said.secret, said.authorization)

@@ -1,0 +1,44 @@
+"""
+Makes IMAP connections: the extensions of a server, collected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IReactorTime
+
+from ..connection import MailFactory
+from ..limits import Limits
+from ..login import Entrance
+from ..sweep import Sweep
+from .commands import EXTENSIONS
+from .registry import Extension, Registry
+from .server import IMAPServer
+
+
+class IMAPFactory(MailFactory):
+    """
+    The IMAP connections of one listener.
+
+    @ivar extensions: what the server speaks; all there is by default
+    """
+
+    def __init__(
+        self,
+        entrance: Entrance,
+        clock: IReactorTime,
+        sweep: Sweep,
+        limits: Limits | None = None,
+        guests: Any = None,
+        extensions: Sequence[Extension] = EXTENSIONS,
+    ) -> None:
+        super().__init__(entrance, clock, sweep, limits, guests)
+        self.registry = Registry(extensions)
+
+    def buildProtocol(self, addr: IAddress | None) -> IMAPServer:  # type: ignore[override]
+        """
+        One connection.
+        """
+        return IMAPServer(self, self.registry)

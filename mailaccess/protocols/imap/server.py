@@ -1,0 +1,361 @@
+"""
+The IMAP server's connection: from framed events to handlers and back to one tagged reply each.
+
+    event       meaning                        what happens
+    Command     all of a command               found, parsed, run
+    Announced   a literal is about to come     the command's limits and policy are asked first
+    Overlong    a line over the limit          BAD
+    BadLiteral  braces with no size in them    BAD, or BYE where nothing could follow
+
+Every command ends in exactly one tagged reply, whatever happens in its handler (PAR-12).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
+
+from ...errors import AuthenticationFailed, BadSyntax, LimitReached, Refused, TooBig
+from ...policy.mechanism import Mechanism
+from ...wire.cursor import Cursor
+from ...wire.framing import POST_AUTH, Announced, BadLiteral, Chunk, Event, Framer, Overlong
+from ...wire.framing import Command as Framed
+from ..connection import MailConnection, MailFactory
+from ..login import Visit
+from .registry import Command, Effect, Registry, Reply, State
+from .session import Session
+
+# tag = 1*<any ASTRING-CHAR except "+">
+_TAG = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]{1,256}')
+# A browser that was sent here (TLS-18): the first line ends like this and no IMAP command does.
+_HTTP = re.compile(rb"[A-Z]+ \S* ?HTTP/\d", re.IGNORECASE)
+_CLIENT_HELLO = b"\x16\x03"
+
+
+class IMAPServer(MailConnection):
+    """
+    One IMAP connection.
+    """
+
+    log = Logger(namespace="mailaccess.imap")
+    framer: Framer
+
+    def __init__(self, factory: MailFactory, registry: Registry) -> None:
+        super().__init__(factory)
+        self.registry = registry
+        self.framer = Framer()
+        self.session = Session(self)
+        self._after: Callable[[], None] | None = None
+
+    # ---- beginning and end ------------------------------------------------------------------
+
+    def greet(self) -> None:
+        """
+        RFC 3501 section 7.1: never PREAUTH (TLS-10).
+        """
+        self.write(b"* OK [CAPABILITY %b] mailaccess ready\r\n" % self.capability())
+
+    def capability(self) -> bytes:
+        """
+        What is there now, as CAPABILITY lists it.
+        """
+        return b" ".join(self.registry.capabilities(self.session))
+
+    def turn_away(self) -> None:
+        """
+        Too many connections of one address.
+        """
+        self.write(b"* BYE [LIMIT] Too many connections\r\n")
+
+    def farewell(self, why: str) -> None:
+        """
+        The client is told why it ends.
+        """
+        self.write(b"* BYE %b\r\n" % why.capitalize().encode("ascii"))
+
+    def bye(self, why: str) -> None:
+        """
+        Say BYE and close.
+        """
+        if not self.closing:
+            self.reason = self.reason or why
+            self.farewell(why)
+            self.end()
+
+    def let_go(self) -> None:
+        """
+        Give back the mailbox.
+        """
+        self.session.leave()
+
+    def enter(self, visit: Visit) -> None:
+        """
+        Somebody is logged in.
+        """
+        super().enter(visit)
+        if self.visit is not None:
+            self.session.state = State.AUTHENTICATED
+            self.framer.limits = POST_AUTH
+
+    def secured(self) -> None:
+        """
+        Nothing of what was before TLS remains (TLS-07).
+        """
+        if self.session.state is State.NOT_AUTHENTICATED:
+            self.session.enabled.clear()
+        super().secured()
+
+    # ---- events -----------------------------------------------------------------------------
+
+    def respond(self, event: Any) -> Coroutine[Any, Any, None] | None:
+        """
+        One event of the framer.
+        """
+        kind = type(event)
+        if kind is Framed:
+            return self._command(event.text)
+        if kind is Announced:
+            return self._literal(event)
+        if kind is Overlong:
+            self._bad(self._tag_of(event.text), b"line too long")
+        elif kind is BadLiteral:
+            self._bad(self._tag_of(event.text), b"expected " + event.expected.encode())
+            if not event.synchronising:
+                self.bye("cannot tell what follows")
+        return None
+
+    def _tag_of(self, text: bytes) -> bytes:
+        tag = text.partition(b" ")[0]
+        return tag if _TAG.fullmatch(tag) else b"*"
+
+    def _find(self, text: bytes) -> tuple[bytes, Command | None, int]:
+        """
+        Tag, command and where its arguments begin; no command if it was answered already.
+        """
+        tag, _, rest = text.partition(b" ")
+        if not _TAG.fullmatch(tag):
+            if not self._stranger(text):
+                self._bad(b"*", b"expected a tag")
+            return tag, None, 0
+        name = rest.partition(b" ")[0]
+        at = len(tag) + 1 + len(name)
+        if name.upper() == b"UID":
+            second = rest[4:].partition(b" ")[0]
+            name = b"UID " + second
+            at += 1 + len(second)
+        command = self.registry.find(name, self.session)
+        if command is None:
+            if not self._stranger(text):
+                self._bad(tag, b"unknown command")
+        elif not command.states & self.session.state:
+            self._bad(tag, b"not in this state")
+        else:
+            return tag, command, at
+        return tag, None, 0
+
+    def _stranger(self, text: bytes) -> bool:
+        if self.session.state is State.NOT_AUTHENTICATED and (
+            _HTTP.match(text) or text.startswith(_CLIENT_HELLO)
+        ):
+            self.bye("this is an IMAP server")
+            return True
+        return False
+
+    def _command(self, text: bytes) -> Coroutine[Any, Any, None] | None:
+        tag, command, at = self._find(text)
+        if command is None:
+            return None
+        try:
+            arguments = command.parse(Cursor(text, at, utf8="UTF8=ACCEPT" in self.session.enabled))
+        except BadSyntax as bad:
+            self._bad(tag, str(bad).encode("ascii", "replace"))
+            return None
+        except Refused as refused:
+            self._refused(tag, refused)
+            return None
+        return self.execute(tag, command, arguments)
+
+    async def _literal(self, event: Announced) -> None:
+        """
+        A literal: granted, streamed, or refused before the client sends it.
+        """
+        tag, command, at = self._find(event.text)
+        if command is None:
+            self.framer.refuse()
+            if not event.synchronising and event.size > POST_AUTH.literal:
+                self.bye("literal too big")
+            return
+        if command.effects & Effect.STREAMS:
+            await self.execute(tag, command, (event, at))
+            return
+        try:
+            if self.framer.over_limit(event.size):
+                raise TooBig("Literal too big")
+            if command.admit is not None:
+                await command.admit(self.session, event.text[at:])
+        except (Refused, BadSyntax) as refused:
+            self.framer.refuse()
+            if isinstance(refused, BadSyntax):
+                self._bad(tag, str(refused).encode("ascii", "replace"))
+            elif isinstance(refused, TooBig):
+                self._bad(tag, b"literal too big", b"TOOBIG")
+                if not event.synchronising and event.size > POST_AUTH.literal:
+                    self.bye("literal too big")
+            else:
+                self._refused(tag, refused)
+            return
+        self.framer.accept()
+        if event.synchronising:
+            self.go_ahead()
+
+    def go_ahead(self, text: bytes = b"Ready") -> None:
+        """
+        A continuation request.
+        """
+        self.write(b"+ %b\r\n" % text)
+        self.flush()
+
+    # ---- running ----------------------------------------------------------------------------
+
+    async def execute(self, tag: bytes, command: Command, arguments: Any) -> None:
+        """
+        Run a handler; report changes; one tagged reply.
+        """
+        session = self.session
+        try:
+            reply = await command.handler(session, *arguments)
+            if session.mailbox is not None and not command.effects & Effect.SILENT:
+                await session.report(expunges=not command.effects & Effect.USES_SEQUENCE)
+        except Refused as refused:
+            await self._report_after_refusal(command)
+            self._refused(tag, refused)
+        except BadSyntax as bad:
+            self._bad(tag, str(bad).encode("ascii", "replace"))
+        except CancelledError:
+            if not self.closing:
+                self._broke(tag, command)
+            else:
+                raise
+        except Exception:
+            self._broke(tag, command)
+        else:
+            if reply is None:
+                self.write(b"%b OK %b completed\r\n" % (tag, command.name))
+            else:
+                self.answer(tag, reply)
+        after, self._after = self._after, None
+        if after is not None:
+            after()
+        elif self.leaving:
+            self.bye("server shutting down")
+
+    async def _report_after_refusal(self, command: Command) -> None:
+        try:
+            await self.session.report(expunges=not command.effects & Effect.USES_SEQUENCE)
+        except Refused as refused:
+            self.log.warn("changes not reported", detail=refused.detail)
+
+    def answer(self, tag: bytes, reply: Reply) -> None:
+        """
+        Write a tagged reply.
+        """
+        code = b"[%b] " % reply.code if reply.code else b""
+        text = reply.text.encode("ascii", "replace") or b"Done"
+        self.write(b"%b %b %b%b\r\n" % (tag, reply.kind, code, text))
+
+    def _refused(self, tag: bytes, refused: Refused) -> None:
+        code = refused.code.encode("ascii")
+        self.answer(tag, Reply(refused.public, code, b"NO"))
+        if refused.detail:
+            self.log.debug("refused: {detail}", detail=refused.detail, session=self.number)
+
+    def _broke(self, tag: bytes, command: Command) -> None:
+        self.log.failure(
+            "{command} failed", command=command.name.decode("ascii"), session=self.number
+        )
+        text = f"Internal error, session {self.number}"
+        self.answer(tag, Reply(text, b"SERVERBUG", b"NO"))
+
+    def _bad(self, tag: bytes, text: bytes, code: bytes = b"") -> None:
+        bracketed = b"[%b] " % code if code else b""
+        self.write(b"%b BAD %b%b\r\n" % (tag, bracketed, text))
+        self.mistakes += 1
+        limits = self.factory.limits
+        allowed = limits.mistakes if self.logged_in else limits.mistakes_before_login
+        if self.mistakes >= allowed:
+            self.bye("too many bad commands")
+
+    # ---- for handlers: what follows the tagged reply ----------------------------------------
+
+    def end_after_reply(self, why: str) -> None:
+        """
+        Close once the running command is answered.
+        """
+        self.reason = self.reason or why
+        self._after = self.end
+
+    def tls_after_reply(self) -> None:
+        """
+        Begin TLS once the running command is answered.
+        """
+        self._after = self._begin_tls
+
+    def _begin_tls(self) -> None:
+        self.await_handshake()
+        self.start_tls(self.entrance.tls)
+
+    async def admit(
+        self, mechanism: Mechanism, name: str, secret: bytes, authorization: str = ""
+    ) -> Reply:
+        """
+        Log somebody in; the reply carries the capabilities that hold from now on.
+
+        @raise Refused: not
+        """
+        try:
+            visit = await self.let_in(mechanism, name, secret, authorization)
+        except AuthenticationFailed:
+            if self.failed_logins >= self.factory.limits.failed_logins:
+                self._after = lambda: self.bye("too many failed logins")
+            raise
+        self.enter(visit)
+        return Reply("Logged in", b"CAPABILITY " + self.capability())
+
+    # ---- for handlers: more input ------------------------------------------------------------
+
+    async def ask(self, challenge: bytes, limit: int) -> bytes:
+        """
+        Send a continuation request with C{challenge} as its text, and give the line that answers
+        it.
+
+        @raise BadSyntax: the line is longer than C{limit} octets
+        """
+        self.go_ahead(challenge)
+        return await self.next_line(limit)
+
+    async def next_line(self, limit: int) -> bytes:
+        """
+        The next line, whatever is in it.
+        """
+        line: bytes | Overlong = await self.receive(lambda: self.framer.line(limit))
+        if isinstance(line, Overlong):
+            raise BadSyntax("a shorter line")
+        return line
+
+    async def next_part(self) -> Chunk | Announced | Framed:
+        """
+        For a handler that streams: what follows a literal it took.
+
+        @raise BadSyntax: what follows cannot be told from commands
+        @raise LimitReached: the line is too long
+        """
+        part: Event = await self.receive(self.framer.next)
+        if isinstance(part, Overlong):
+            raise LimitReached("Line too long")
+        if isinstance(part, BadLiteral):
+            raise BadSyntax(part.expected)
+        return part

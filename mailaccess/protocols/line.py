@@ -1,0 +1,372 @@
+"""
+The Twisted glue under every protocol here: events in order, answers in batches, nobody waits for
+ever.
+
+A L{Conversation} owns a framer (bytes to events), and calls L{Conversation.respond} for one event
+at a time. A coroutine that never waits costs no reactor turn and no L{Deferred}; one that waits
+holds up the events behind it (RFC 3501 section 5.5, RFC 2449 section 6.6), not the reactor.
+
+What is written is gathered and sent once a batch. While the client does not read, no further event
+is taken up and nothing more is read from it (PAR-10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from time import perf_counter
+from types import coroutine as from_generator
+from typing import Any, TypeVar
+from typing import Protocol as Shape
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+T = TypeVar("T")
+
+FLUSH_AT = 1 << 16
+"""Octets gathered before they are given to the transport."""
+
+READ_AHEAD = 1 << 17
+"""Octets of unread input at which reading stops while a command waits."""
+
+TURN = 0.02
+"""Seconds of work after which other connections get their turn."""
+
+
+class IFramer(Shape):
+    """
+    What a conversation needs of its framer.
+    """
+
+    def feed(self, data: bytes) -> None: ...
+
+    def next(self) -> Any: ...
+
+    def take_rest(self) -> bytes: ...
+
+    @property
+    def buffered(self) -> int: ...
+
+
+@from_generator
+def _carry_on(coroutine: Coroutine[Any, Any, None], waiting: Any) -> Generator[Any, Any, None]:
+    """
+    The rest of a coroutine that was started by hand and now waits for a L{Deferred}.
+
+    Its own C{await} looks at the Deferred's result; here it is only waited for.
+    """
+    while True:
+        try:
+            yield waiting
+        except GeneratorExit:
+            coroutine.close()
+            raise
+        except BaseException:  # noqa: S110 - raised inside the coroutine by its own await
+            pass
+        try:
+            waiting = coroutine.send(None)
+        except StopIteration:
+            return
+
+
+@implementer(IPushProducer, IHandshakeListener)
+class Conversation(Protocol):
+    """
+    One connection. Subclasses set C{framer} and define L{respond}, L{began} and L{ended}.
+
+    @ivar tick: time of the last input, by the clock of the sweep
+    """
+
+    log = Logger()
+    framer: IFramer
+    transport: Any
+    clock: IReactorTime
+    tick = 0.0
+    octets_in = 0
+    octets_out = 0
+
+    _busy = False
+    _choked = False
+    _reading = True
+    _closing = False
+    _lost = False
+    _work: Deferred[None] | None = None
+    _drained: Deferred[None] | None = None
+    _more: Deferred[None] | None = None
+    _gathered = 0
+    _turn_began = 0.0
+
+    # ---- for subclasses ---------------------------------------------------------------------
+
+    def respond(self, event: Any) -> Coroutine[Any, Any, None] | None:
+        """
+        Answer one event of the framer; None if that is done already.
+        """
+        raise NotImplementedError
+
+    def began(self) -> None:
+        """
+        The connection is there, and TLS too if it is implicit.
+        """
+
+    def ended(self, reason: Failure) -> None:
+        """
+        The connection is gone; running work has been cancelled.
+        """
+
+    def secured(self) -> None:
+        """
+        A TLS handshake completed.
+        """
+
+    # ---- output -----------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """
+        Gather octets for the client.
+        """
+        self._out.append(data)
+        self._gathered += len(data)
+        if self._gathered >= FLUSH_AT:
+            self.flush()
+
+    def flush(self) -> None:
+        """
+        Give the transport what was gathered.
+        """
+        if self._gathered:
+            data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
+            self._out.clear()
+            self._gathered = 0
+            self.octets_out += len(data)
+            if not self._lost and self.transport is not None:
+                self.transport.write(data)
+
+    async def pace(self) -> None:
+        """
+        Between two slices of a long answer: wait for a slow client, and let others have a turn.
+        """
+        if self._gathered >= FLUSH_AT:
+            self.flush()
+        if self._choked:
+            self._drained = Deferred(self._forget_drained)
+            await self._drained
+        if perf_counter() - self._turn_began > TURN:
+            self.flush()
+            await deferLater(self.clock, 0)
+            self._turn_began = perf_counter()
+
+    def _forget_drained(self, _cancelled: Deferred[None]) -> None:
+        self._drained = None
+
+    @property
+    def output_waits(self) -> bool:
+        """
+        The client does not read what it asked for.
+        """
+        return self._choked
+
+    # ---- the loop ---------------------------------------------------------------------------
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Take in octets; answer unless a command is running already.
+        """
+        if self._closing:
+            return
+        self.octets_in += len(data)
+        self.heard()
+        self.framer.feed(data)
+        if not self._busy:
+            self._run()
+        elif self._more is not None:
+            waiter, self._more = self._more, None
+            waiter.callback(None)
+        elif self._reading and self.framer.buffered > READ_AHEAD:
+            self._read(False)
+
+    async def receive(self, take: Callable[[], T | None]) -> T:
+        """
+        For a command that goes on after its first line: what C{take} makes of the input, once it
+        gives something other than None.
+        """
+        while True:
+            taken = take()
+            if taken is not None:
+                return taken
+            self.flush()
+            if not self._reading and not self._choked:
+                self._read(True)
+            self._more = Deferred(self._forget_more)
+            await self._more
+
+    def _forget_more(self, _cancelled: Deferred[None]) -> None:
+        self._more = None
+
+    def heard(self) -> None:
+        """
+        Note that the client is alive.
+        """
+
+    def _run(self) -> None:
+        self._busy = True
+        self._turn_began = began = perf_counter()
+        count = 0
+        while not self._closing and not self._choked:
+            event = self.framer.next()
+            if event is None:
+                break
+            coroutine = self.respond(event)
+            if coroutine is not None:
+                try:
+                    waiting = coroutine.send(None)
+                except StopIteration:
+                    pass
+                else:
+                    self.flush()
+                    self._work = Deferred.fromCoroutine(_carry_on(coroutine, waiting))
+                    self._work.addErrback(self._crashed).addCallback(self._rested)
+                    return
+            count += 1
+            if not count % 32 and perf_counter() - began > TURN:
+                self.flush()
+                self._work = deferLater(self.clock, 0).addErrback(self._crashed)
+                self._work.addCallback(self._rested)
+                return
+        self._busy = False
+        self.flush()
+        if not self._reading and not self._choked:
+            self._read(True)
+
+    def _rested(self, _result: object) -> None:
+        self._work = None
+        if self._lost:
+            return
+        self._run()
+
+    def _crashed(self, failure: Failure) -> None:
+        if not isinstance(failure.value, CancelledError) or not self._lost:
+            self.log.failure("conversation ended by a fault of ours", failure=failure)
+            self.abort()
+
+    @property
+    def busy(self) -> bool:
+        """
+        A command is running.
+        """
+        return self._busy
+
+    # ---- TLS --------------------------------------------------------------------------------
+
+    def start_tls(self, context: Any) -> None:
+        """
+        Put TLS under the conversation. Everything received after the command that asked for it goes
+        to the TLS layer and is never looked at (TLS-01, TLS-02, TLS-03).
+        """
+        self.flush()
+        rest = self.framer.take_rest()
+        self.transport.startTLS(context)
+        if rest:
+            self.transport.protocol.dataReceived(rest)
+
+    def handshakeCompleted(self) -> None:
+        """
+        Called by the TLS layer.
+        """
+        self.secured()
+
+    # ---- beginning and end ------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """
+        Greet.
+        """
+        self._out: list[bytes] = []
+        self.transport.registerProducer(self, True)
+        self.began()
+        self.flush()
+
+    def close(self) -> None:
+        """
+        End it once everything written has gone; nothing more is read (DS-17: in order).
+        """
+        if self._closing or self._lost:
+            return
+        self.flush()
+        self._closing = True
+        if self.transport is not None:
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """
+        End it now.
+        """
+        self._closing = True
+        if self.transport is not None and not self._lost:
+            self.transport.abortConnection()
+
+    @property
+    def closing(self) -> bool:
+        """
+        The last word has been said.
+        """
+        return self._closing or self._lost
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Cancel what runs, and let go.
+        """
+        if self._lost:
+            return
+        self._lost = self._closing = True
+        self._out.clear()
+        self._gathered = 0
+        if self._work is not None:
+            self._work.cancel()
+        self.ended(reason)
+
+    # ---- back-pressure ----------------------------------------------------------------------
+
+    def _read(self, on: bool) -> None:
+        self._reading = on
+        if self._lost or self.transport is None:
+            return
+        if on:
+            self.transport.resumeProducing()
+        else:
+            self.transport.pauseProducing()
+
+    def pauseProducing(self) -> None:
+        """
+        The client does not keep up with what we send.
+        """
+        self._choked = True
+        if self._reading:
+            self._read(False)
+
+    def resumeProducing(self) -> None:
+        """
+        It does again.
+        """
+        self._choked = False
+        if self._lost:
+            return
+        waiter, self._drained = self._drained, None
+        if waiter is not None:
+            waiter.callback(None)
+        elif not self._busy:
+            self._run()
+        if not self._reading and not self._choked and self.framer.buffered <= READ_AHEAD:
+            self._read(True)
+
+    def stopProducing(self) -> None:
+        """
+        The transport is gone; L{connectionLost} follows.
+        """
+        self._closing = True

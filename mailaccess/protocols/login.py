@@ -1,0 +1,332 @@
+"""
+How a connection lets somebody in: the policy mixin, and the life of a login at the portal.
+
+L{TLSPolicyMixin} gives any Twisted protocol the facts of its connection and the policy's decisions.
+L{Entrance} is what the connections of a listener share; L{Entrance.admit} takes a name and a
+password through policy, throttle, portal and log, the same way for every mechanism of every
+protocol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from ipaddress import ip_address
+from typing import Any
+
+import attrs
+from twisted.cred.error import LoginDenied, LoginFailed, UnauthorizedLogin
+from twisted.cred.portal import Portal
+from twisted.logger import Logger
+
+from ..auth.credentials import PasswordLogin
+from ..auth.guard import GuardedChecker, refusal
+from ..auth.names import BadName, canonical_name
+from ..auth.sasl import Failed, Finished, SASLMechanism, mechanisms
+from ..errors import (
+    AuthenticationFailed,
+    BadSyntax,
+    DirectoryUnavailable,
+    Refused,
+)
+from ..interfaces import IMailUser
+from ..policy.link import Layer, Link
+from ..policy.mechanism import Mechanism
+from ..policy.tls import Decision
+from .tlsfacts import link_facts
+
+
+class TLSPolicyMixin:
+    """
+    For a L{twisted.internet.protocol.Protocol}: the facts of its connection, and what may be done
+    on it.
+
+    @ivar entrance: what decides; set by the factory
+    """
+
+    entrance: Entrance
+    transport: Any
+    _link: Link | None = None
+
+    @property
+    def link(self) -> Link:
+        """
+        The connection as it is now.
+        """
+        if self._link is None:
+            self._link = self.entrance.link_of(self.transport)
+        return self._link
+
+    def link_changed(self) -> None:
+        """
+        To be called when TLS has started.
+        """
+        self._link = None
+
+    def decide(self, mechanism: Mechanism) -> Decision:
+        """
+        What holds before a name is known: for capability lists, and to refuse early.
+        """
+        return self.entrance.guard.policy.decide(self.link, mechanism)
+
+    def refuse_early(self, mechanism: Mechanism) -> None:
+        """
+        Before anything is asked of the client, or granted to it.
+
+        @raise Refused: whoever it is, this will not be allowed
+        """
+        decision = self.decide(mechanism)
+        if not decision.allowed and not decision.depends_on_person:
+            raise refusal(decision)
+
+    async def refuse_name(self, mechanism: Mechanism, name: str) -> None:
+        """
+        Before the password is asked for or granted.
+
+        @raise Refused: not for this person
+        """
+        await self.entrance.refuse_name(self.link, mechanism, name)
+
+    def sasl_mechanisms(self) -> list[str]:
+        """
+        Names to advertise now.
+        """
+        return [
+            name
+            for name, each in self.entrance.mechanisms.items()
+            if self.decide(each.mechanism).allowed
+        ]
+
+
+@attrs.frozen
+class Visit:
+    """
+    Somebody is in. C{leave} is called once, when the connection ends or the user logs out.
+    """
+
+    user: IMailUser
+    mechanism: Mechanism
+    leave: Callable[[], None]
+
+
+@attrs.define(eq=False)
+class Entrance:
+    """
+    What all connections of a listener share for letting people in.
+
+    @ivar listener: its name in the policy
+    @ivar service: C{imap} or C{pop3}
+    @ivar interface: of the avatar: IIMAPUser or IPOP3User
+    @ivar tls: context for STARTTLS and STLS, or None where it is not offered
+    @ivar private: layers besides TLS that count as private here; none is assumed
+    @ivar trusted: networks whose addresses make a link C{TRUSTED_NETWORK}, if that layer is private
+    @ivar mechanisms: the SASL mechanisms there are; curl sends the name as LOGIN's initial
+        response, which is taken here
+    @ivar attempts: failed logins after which a connection ends (AUTH-07)
+    """
+
+    listener: str
+    service: str
+    interface: Any
+    portal: Portal
+    guard: GuardedChecker
+    tls: Any = None
+    private: frozenset[Layer] = frozenset()
+    trusted: Collection[Any] = ()
+    default_domain: str = ""
+    attempts: int = 3
+    mechanisms: Mapping[str, SASLMechanism] = attrs.field(
+        factory=lambda: mechanisms(login_initial_is_name=True)
+    )
+    log: Logger = attrs.field(factory=lambda: Logger(namespace="mailaccess.login"))
+
+    # ---- facts ------------------------------------------------------------------------------
+
+    def link_of(self, transport: Any) -> Link:
+        """
+        The facts of a connection as it is now.
+        """
+        peer, local = transport.getPeer(), transport.getHost()
+        address = getattr(peer, "host", "") or ""
+        facts = link_facts(transport)
+        if facts is not None:
+            version, cipher, bits, certificate = facts
+            return Link(
+                listener=self.listener,
+                layer=Layer.TLS,
+                bits=bits,
+                tls_version=version,
+                cipher=cipher,
+                certificate=certificate,
+                peer=address,
+                local=getattr(local, "host", "") or "",
+            )
+        return Link(
+            listener=self.listener,
+            layer=self._layer(peer, address),
+            peer=address,
+            local=getattr(local, "host", "") or "",
+        )
+
+    def _layer(self, peer: Any, address: str) -> Layer:
+        if not self.private:
+            return Layer.NONE
+        if not address:
+            return (
+                Layer.UNIX if Layer.UNIX in self.private and hasattr(peer, "name") else Layer.NONE
+            )
+        ip = ip_address(address.split("%", maxsplit=1)[0])
+        mapped = getattr(ip, "ipv4_mapped", None)
+        ip = mapped if mapped is not None else ip
+        if ip.is_loopback and Layer.LOOPBACK in self.private:
+            return Layer.LOOPBACK
+        if Layer.TRUSTED_NETWORK in self.private and any(ip in each for each in self.trusted):
+            return Layer.TRUSTED_NETWORK
+        return Layer.NONE
+
+    # ---- letting in -------------------------------------------------------------------------
+
+    def canonical(self, name: str) -> str:
+        """
+        The name every later step uses (AUTH-08).
+
+        @raise AuthenticationFailed: it cannot be anybody's
+        """
+        try:
+            return canonical_name(name, self.default_domain)
+        except BadName as bad:
+            raise AuthenticationFailed(detail=f"name not possible: {bad}") from None
+
+    async def refuse_name(self, link: Link, mechanism: Mechanism, name: str) -> None:
+        """
+        Ask the policy about a person before a password is seen.
+
+        @raise Refused: not for this person
+        """
+        decision = await self.guard.decide(link, mechanism, self.canonical(name))
+        if not decision.allowed:
+            raise refusal(decision)
+
+    async def admit(
+        self,
+        link: Link,
+        session: str,
+        mechanism: Mechanism,
+        name: str,
+        secret: bytes,
+        authorization: str = "",
+    ) -> Visit:
+        """
+        Let somebody in, or say why not; either way the log has one line.
+
+        The guard makes the answer to a failed login wait (AUTH-07); a refusal by policy is the
+        same, in text and in time, whoever it is and whatever the password (POL-04).
+        """
+        try:
+            return await self._admit(link, mechanism, name, secret, authorization, session)
+        except Refused as refused:
+            self._note(refused, link, session, mechanism, name)
+            raise
+
+    async def _admit(
+        self,
+        link: Link,
+        mechanism: Mechanism,
+        name: str,
+        secret: bytes,
+        authorization: str,
+        session: str,
+    ) -> Visit:
+        canonical = self.canonical(name)
+        decision = await self.guard.decide(link, mechanism, canonical)
+        if not decision.allowed:
+            raise refusal(decision)
+        login = PasswordLogin(
+            name=canonical,
+            secret=secret,
+            link=link,
+            mechanism=mechanism,
+            service=self.service,
+            authorization=self.canonical(authorization) if authorization else "",
+        )
+        try:
+            entered: Any = await self.portal.login(login, None, self.interface)
+        except Refused:
+            raise
+        except (LoginFailed, LoginDenied) as failed:
+            raise AuthenticationFailed(detail=type(failed).__name__) from None
+        except Exception as fault:
+            self.log.failure("login could not be checked")
+            raise DirectoryUnavailable(detail=repr(fault)) from fault
+        _, avatar, leave = entered
+        self.log.info(
+            "login",
+            event="login",
+            session=session,
+            user=avatar.identity.name,
+            **self._facts(link, mechanism),
+        )
+        return Visit(avatar, mechanism, leave)
+
+    def _facts(self, link: Link, mechanism: Mechanism) -> dict[str, str]:
+        return {
+            "listener": link.listener,
+            "method": mechanism.name,
+            "rip": link.peer,
+            "lip": link.local,
+            "tls": f"{link.tls_version} {link.cipher}".strip() or link.layer.value,
+        }
+
+    def _note(
+        self, refused: Refused, link: Link, session: str, mechanism: Mechanism, name: str
+    ) -> None:
+        failed = isinstance(refused, UnauthorizedLogin)
+        self.log.warn(
+            "login failed" if failed else "login refused",
+            event="failed" if failed else "refused",
+            session=session,
+            user=name,
+            reason=type(refused).__name__,
+            detail=refused.detail,
+            **self._facts(link, mechanism),
+        )
+
+    def note_refusal(
+        self, refused: Refused, link: Link, session: str, mechanism: Mechanism, name: str = ""
+    ) -> None:
+        """
+        One line for a refusal that came before a password was asked for.
+        """
+        self._note(refused, link, session, mechanism, name)
+
+
+async def sasl_dialogue(
+    protocol: TLSPolicyMixin,
+    each: SASLMechanism,
+    initial: bytes | None,
+    ask: Callable[[bytes], Awaitable[bytes]],
+) -> Finished:
+    """
+    A SASL exchange, whatever the protocol, from the first response to a name and a password. The
+    policy is asked as soon as the name is known, before the password is asked for.
+
+    @param initial: the initial response, decoded; None if there was none
+    @param ask: sends a challenge and returns the response, both without base64
+    @raise Refused: by policy
+    @raise BadSyntax: the command itself is wrong (SASL-02)
+    @raise AuthenticationFailed: the mechanism's messages make no sense
+    """
+    if initial is not None and not each.initial_response:
+        raise BadSyntax("no initial response with this mechanism")
+    exchange = each.start()
+    outcome = exchange.step(initial)
+    asked = False
+    while not isinstance(outcome, Finished):
+        if isinstance(outcome, Failed):
+            if outcome.malformed:
+                raise BadSyntax("no initial response with this mechanism")
+            raise AuthenticationFailed(detail=outcome.public)
+        if exchange.known_name is not None and not asked:
+            asked = True
+            await protocol.refuse_name(each.mechanism, exchange.known_name)
+        outcome = exchange.step(await ask(outcome.data))
+    return outcome

@@ -26,6 +26,7 @@ from mailaccess.auth import passwords
 from mailaccess.services.config import load
 from mailaccess.services.demo import DemoSite, banner, maildir, make_demo
 from mailaccess.services.demo.banner import commands
+from mailaccess.services.demo.files import write_private
 from mailaccess.services.demo.letter import Letter, letters, render
 from mailaccess.wire import utf7
 
@@ -151,6 +152,7 @@ def test_enclosed_files_come_out_as_they_are(site: DemoSite) -> None:
         # The line end before a boundary is the boundary's.
         assert named[name].rstrip(b"\n") == wanted.rstrip(b"\n")
     assert "Öffnungszeiten 2026 – Übersicht für Gäste, Katzen und Möwen.txt" in named
+    assert "Fresnel à esquerda.png" in named
 
 
 def test_the_long_file_name_is_cut_into_sections(site: DemoSite) -> None:
@@ -274,6 +276,13 @@ def test_an_interrupted_start_leaves_no_half_filled_account(
             make_demo(tmp_path, lambda: NOW)
     assert list((tmp_path / "mail").iterdir()) == []
     assert len(stored(make_demo(tmp_path, lambda: NOW))) >= 36
+
+
+def test_a_file_that_cannot_be_put_in_place_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "users" / "x").mkdir(parents=True)
+    with pytest.raises(OSError, match="users"):
+        write_private(tmp_path / "users", b"demo")
+    assert [path.name for path in tmp_path.iterdir()] == ["users"]
 
 
 def test_everything_is_private_whatever_the_umask(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from ..auth.gate import AccountGate
 from ..auth.guard import GuardedChecker
 from ..errors import AuthenticationFailed
 from ..interfaces import (
+    IAccount,
     IChecksPasswords,
     Identity,
     IIMAPUser,
@@ -91,6 +92,8 @@ class MemoryRealm:
 
         def leave() -> None:
             self.present -= 1
+            if IAccount.providedBy(account):
+                account.release()
 
         return interfaces[0], MemoryUser(avatarId, account), leave
 

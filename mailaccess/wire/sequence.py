@@ -43,15 +43,7 @@ class SequenceSet:
         """
         if not SEQUENCE_SET.fullmatch(text):
             raise BadSyntax("sequence-set")
-        ranges = []
-        for part in text.split(b","):
-            first, _, last = part.partition(b":")
-            low = STAR if first == b"*" else int(first)
-            high = low if not last else STAR if last == b"*" else int(last)
-            if low > LARGEST or high > LARGEST:
-                raise BadSyntax("nz-number")
-            ranges.append((low, high))
-        return cls(tuple(ranges))
+        return cls(read_ranges(text))
 
     def resolve(self, maximum: int) -> list[tuple[int, int]]:
         """
@@ -101,6 +93,23 @@ class SequenceSet:
         empty one (RFC 9051 section 9, seq-number).
         """
         return count > 0 and all(low <= count and high <= count for low, high in self.ranges)
+
+
+def read_ranges(text: bytes) -> tuple[tuple[int, int], ...]:
+    """
+    The ranges of what L{SEQUENCE_SET} matches.
+
+    @raise BadSyntax: a number over 2**32-1
+    """
+    ranges = []
+    for part in text.split(b","):
+        first, colon, last = part.partition(b":")
+        low = STAR if first == b"*" else int(first)
+        high = low if not colon else STAR if last == b"*" else int(last)
+        if low > LARGEST or high > LARGEST:
+            raise BadSyntax("nz-number")
+        ranges.append((low, high))
+    return tuple(ranges)
 
 
 def _clipped(low: int, high: int, maximum: int) -> list[tuple[int, int]]:

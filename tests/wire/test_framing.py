@@ -405,6 +405,19 @@ def test_a_long_line_octet_by_octet_is_looked_at_once() -> None:
     assert framer.buffered == 0
 
 
+def test_a_backlog_that_is_read_slowly_does_not_grow() -> None:
+    """What was given out is let go of, also if the buffer is never empty."""
+    framer = Framer()
+    framer.feed(b"a NOOP\r\nb")
+    for _ in range(30000):
+        framer.feed(b" NOOP\r\nb")
+        assert framer.next() in (Command(b"a NOOP"), Command(b"b NOOP"))
+    assert framer.buffered == 9
+    assert len(framer._data) < 200000
+    assert framer.next() == Command(b"b NOOP")
+    assert framer.take_rest() == b"b"
+
+
 def test_an_idle_framer_holds_no_buffer() -> None:
     framer = Framer()
     framer.feed(b"a NOOP\r\n" * 1000)

@@ -142,6 +142,7 @@ def test_utf8_in_quotes_is_a_switch() -> None:
     assert refused(grammar.string, b'"\xc3"', utf8=True)
     assert refused(grammar.string, b'"\xc0\xaf"', utf8=True)
     assert read(grammar.mailbox, b'"\xc3\xa9"', utf8=True) == "é"
+    assert refused(grammar.mailbox, b"{1}\r\n\xc3", utf8=True)
 
 
 def test_nil_is_nothing_and_quoted_nil_is_a_string() -> None:
@@ -213,6 +214,12 @@ def test_what_is_no_flag(text: bytes) -> None:
 @pytest.mark.parametrize("text", [b"( a)", b"(a )", b"(a  b)", b"(a", b"a)", b"(" + b"x " * 2000])
 def test_what_is_no_flag_list(text: bytes) -> None:
     assert refused(grammar.flag_list, text)
+
+
+def test_flags_have_a_limit() -> None:
+    assert len(read(grammar.flags, b"x" + b" x" * 999)) == 1000
+    assert refused(grammar.flags, b"x" + b" x" * 1000)
+    assert refused(grammar.flag_list, b"(x" + b" x" * 1000 + b")")
 
 
 @pytest.mark.parametrize(

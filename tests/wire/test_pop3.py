@@ -34,6 +34,12 @@ def test_lines_end_in_crlf_or_lf() -> None:
     assert lines([b"STAT\r\nLIST\nQU", b"IT\r", b"\n"]) == [b"STAT", b"LIST", b"QUIT"]
 
 
+def test_lf_alone_ends_a_line_only_if_that_is_tolerated() -> None:
+    framer = LineFramer(bare_lf=False)
+    framer.feed(b"PASS a\nb\r\n")
+    assert framer.next() == b"PASS a\nb"
+
+
 def test_a_line_has_255_octets_with_its_end() -> None:
     """RFC 2449 section 4."""
     assert lines([b"x" * 253 + b"\r\n" + b"y" * 254 + b"\r\nSTAT\r\n"]) == [

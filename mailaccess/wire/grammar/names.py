@@ -11,7 +11,7 @@ from mailaccess.errors import BadSyntax
 from mailaccess.wire import utf7
 from mailaccess.wire.cursor import Cursor
 from mailaccess.wire.grammar.atoms import astring, atom, parenthesised, string
-from mailaccess.wire.sequence import SEQUENCE_SET, SequenceSet
+from mailaccess.wire.sequence import SEQUENCE_SET, SequenceSet, read_ranges
 
 SYSTEM_FLAGS = {
     flag.upper(): flag
@@ -122,7 +122,7 @@ def sequence_set(c: Cursor) -> SequenceSet:
         # What does not go on as a set is not a set: 12:, 1:2:3, 01, 1,,2.
         raise c.wrong("sequence-set")
     try:
-        return SequenceSet.parse(text)
+        return SequenceSet(read_ranges(text))
     except BadSyntax as wrong:
         raise BadSyntax(wrong.expected, start) from None
 

@@ -16,7 +16,7 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.installed ## install into .venv and serve the demo account on loopback, until Ctrl-C
-	@trap : INT; $(BIN)/twist mailaccess --demo || [ $$? -ge 128 ]
+	@trap : INT; $(BIN)/twist mailaccess --demo || [ $$? -eq 130 ]
 
 test: $(VENV)/.installed-dev programs ## run the tests, after all the set-up they need
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile
@@ -32,9 +32,8 @@ types: $(VENV)/.installed-dev ## mypy, strict
 
 coverage: $(VENV)/.installed-dev programs ## the tests, with branch coverage of all processes they start
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile
-	@$(BIN)/coverage combine --quiet
-	@$(BIN)/coverage report
+	@status=0; $(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile || status=$$?; \
+		$(BIN)/coverage combine --quiet && $(BIN)/coverage report; exit $$status
 
 docs: $(VENV)/.installed-dev ## build the documentation; a warning is an error
 	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs docs/_build/html

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 import mailaccess
 
@@ -97,7 +100,11 @@ def test_every_phony_target_is_explained_by_make_help() -> None:
     assert phony is not None
     assert set(phony[1].split()) == make_targets()
     shown = subprocess.run(
-        ["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "-s", "--no-print-directory", "help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert {line.split()[1] for line in shown.splitlines()} == make_targets()
 
@@ -158,3 +165,42 @@ def test_setting_up_the_programs_again_is_quiet() -> None:
     """
     done = subprocess.run([str(ROOT / "tests/setup_programs.sh")], capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("ending", ["trap 'exit 0' INT", "trap 'trap - INT; kill -INT $$' INT"])
+def test_ctrl_c_ends_make_demo_without_noise(tmp_path: Path, ending: str) -> None:
+    """
+    The service ends by itself, or by the signal; C{make} has nothing to add to either.
+    """
+    demo = start_make_demo(tmp_path, f'{ending}; echo "$@"; while :; do sleep 0.1; done')
+    assert demo.stdout is not None
+    assert demo.stdout.readline() == b"mailaccess --demo\n"
+    os.killpg(demo.pid, signal.SIGINT)
+    assert demo.communicate(timeout=30) == (b"", b"")
+
+
+def test_make_demo_that_fails_says_so(tmp_path: Path) -> None:
+    demo = start_make_demo(tmp_path, "exit 1")
+    assert b"Error" in demo.communicate(timeout=30)[1]
+    assert demo.returncode == 2
+
+
+def start_make_demo(directory: Path, script: str) -> subprocess.Popen[bytes]:
+    """
+    C{make demo} with a shell script for C{twist}, in a process group of its own.
+    """
+    binaries = directory / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    (directory / "pyproject.toml").touch()
+    for name, content in (("python", ""), ("twist", script)):
+        (binaries / name).write_text(f"#!/bin/sh\n{content}\n")
+        (binaries / name).chmod(0o755)
+    (directory / ".venv" / ".installed").touch()
+    return subprocess.Popen(
+        ["make", "-s", "-f", str(ROOT / "Makefile"), "demo"],
+        cwd=directory,
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )

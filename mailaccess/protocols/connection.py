@@ -113,6 +113,7 @@ class MailConnection(TLSPolicyMixin, Conversation):
         self.factory = factory
         self.entrance = factory.entrance
         self.clock = factory.clock
+        self.pulse = factory.sweep
         self.number = factory.number()
         self.when_gone: list[Deferred[None]] = []
 
@@ -316,12 +317,6 @@ class MailConnection(TLSPolicyMixin, Conversation):
             each.callback(None)
 
     # ---- deadlines --------------------------------------------------------------------------
-
-    def heard(self) -> None:
-        """
-        Note the time of the last input.
-        """
-        self.tick = self.factory.sweep.now
 
     def sweep(self, now: float) -> None:
         """

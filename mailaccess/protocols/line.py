@@ -53,6 +53,14 @@ class IFramer(Shape):
     def buffered(self) -> int: ...
 
 
+class Pulse(Shape):
+    """
+    A clock that costs nothing to look at.
+    """
+
+    now: float
+
+
 @from_generator
 def _carry_on(coroutine: Coroutine[Any, Any, None], waiting: Any) -> Generator[Any, Any, None]:
     """
@@ -79,13 +87,15 @@ class Conversation(Protocol):
     """
     One connection. Subclasses set C{framer} and define L{respond}, L{began} and L{ended}.
 
-    @ivar tick: time of the last input, by the clock of the sweep
+    @ivar pulse: tells the time cheaply: C{now}
+    @ivar tick: that time at the last input
     """
 
     log = Logger()
     framer: IFramer
     transport: Any
     clock: IReactorTime
+    pulse: Pulse
     tick = 0.0
     octets_in = 0
     octets_out = 0
@@ -156,10 +166,22 @@ class Conversation(Protocol):
         if self._choked:
             self._drained = Deferred(self._forget_drained)
             await self._drained
-        if perf_counter() - self._turn_began > TURN:
+        if self._turn_is_over():
             self.flush()
             await deferLater(self.clock, 0)
-            self._turn_began = perf_counter()
+
+    def _turn_is_over(self) -> bool:
+        """
+        Whether others should have their turn. The first question begins the turn, so that a
+        conversation of short commands never looks at a clock.
+        """
+        now = perf_counter()
+        if not self._turn_began:
+            self._turn_began = now
+        elif now - self._turn_began > TURN:
+            self._turn_began = 0.0
+            return True
+        return False
 
     def _forget_drained(self, _cancelled: Deferred[None]) -> None:
         self._drained = None
@@ -180,7 +202,7 @@ class Conversation(Protocol):
         if self._closing:
             return
         self.octets_in += len(data)
-        self.heard()
+        self.tick = self.pulse.now
         self.framer.feed(data)
         if not self._busy:
             self._run()
@@ -208,14 +230,9 @@ class Conversation(Protocol):
     def _forget_more(self, _cancelled: Deferred[None]) -> None:
         self._more = None
 
-    def heard(self) -> None:
-        """
-        Note that the client is alive.
-        """
-
     def _run(self) -> None:
         self._busy = True
-        self._turn_began = began = perf_counter()
+        self._turn_began = 0.0
         count = 0
         while not self._closing and not self._choked:
             event = self.framer.next()
@@ -233,7 +250,7 @@ class Conversation(Protocol):
                     self._work.addErrback(self._crashed).addCallback(self._rested)
                     return
             count += 1
-            if not count % 32 and perf_counter() - began > TURN:
+            if not count % 32 and self._turn_is_over():
                 self.flush()
                 self._work = deferLater(self.clock, 0).addErrback(self._crashed)
                 self._work.addCallback(self._rested)

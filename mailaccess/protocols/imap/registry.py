@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from enum import IntFlag
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import attrs
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
     from .session import Session
 
 
-class State(IntFlag):
+class State(IntEnum):
     """
-    RFC 3501 section 3.
+    RFC 3501 section 3; bits, because a command names several.
     """
 
     NOT_AUTHENTICATED = 1
     AUTHENTICATED = 2
     SELECTED = 4
     LOGOUT = 8
-    LOGGED_IN = AUTHENTICATED | SELECTED
-    ANY = NOT_AUTHENTICATED | AUTHENTICATED | SELECTED
+    LOGGED_IN = 6
+    ANY = 7
 
 
-class Effect(IntFlag):
+class Effect(IntEnum):
     """
-    What a command does that others must know.
+    What a command does that others must know; bits, to be combined with C{|}.
 
     C{USES_SEQUENCE}: sequence numbers must not change while it runs, so no EXPUNGE is sent
     (RFC 3501 section 7.4.1). C{STREAMS}: the handler takes its literals itself. C{SILENT}: no
@@ -79,8 +79,8 @@ class Command:
     """
 
     name: bytes
-    states: State
-    effects: Effect
+    states: int
+    effects: int
     handler: Handler
     extension: Extension
     parse: Callable[[Cursor], Sequence[Any]]
@@ -114,6 +114,13 @@ class Extension:
     search_keys: dict[bytes, Any] = attrs.field(factory=dict)
     status_items: dict[bytes, Any] = attrs.field(factory=dict)
 
+    @property
+    def unconditional(self) -> bool:
+        """
+        Whether it is there for every session.
+        """
+        return self.requires is None and self.condition is _always
+
     def active(self, session: Session) -> bool:
         """
         Whether it is there for this session now.
@@ -125,8 +132,8 @@ class Extension:
     def command(
         self,
         name: bytes,
-        states: State,
-        effects: Effect = Effect.NONE,
+        states: int,
+        effects: int = Effect.NONE,
         admit: Callable[[Session, bytes], Awaitable[None]] | None = None,
     ) -> Callable[[Handler], Handler]:
         """
@@ -156,7 +163,7 @@ def grammar_of(handler: Handler) -> Callable[[Cursor], Sequence[Any]]:
         optional = each.default is not inspect.Parameter.empty
         steps.append((metadata[0], optional, each.default))
     if not steps:
-        return _nothing
+        return nothing
 
     def parse(cursor: Cursor) -> Sequence[Any]:
         values = []
@@ -172,7 +179,10 @@ def grammar_of(handler: Handler) -> Callable[[Cursor], Sequence[Any]]:
     return parse
 
 
-def _nothing(cursor: Cursor) -> Sequence[Any]:
+def nothing(cursor: Cursor) -> Sequence[Any]:
+    """
+    The grammar of a command without arguments.
+    """
     cursor.end()
     return ()
 
@@ -181,10 +191,14 @@ def _nothing(cursor: Cursor) -> Sequence[Any]:
 class Registry:
     """
     All extensions of a server.
+
+    @ivar always: commands that are there for every session, by name in capitals and in small
+        letters
     """
 
     extensions: Sequence[Extension]
     commands: dict[bytes, Command] = attrs.field(factory=dict, init=False)
+    always: dict[bytes, Command] = attrs.field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         for extension in self.extensions:
@@ -192,6 +206,8 @@ class Registry:
                 if name in self.commands:
                     raise ValueError(f"{name!r} is declared twice")
                 self.commands[name] = command
+                if extension.unconditional and not name.startswith(b"UID"):
+                    self.always[name] = self.always[name.lower()] = command
 
     def find(self, name: bytes, session: Session) -> Command | None:
         """

@@ -26,11 +26,12 @@ from ...wire.framing import POST_AUTH, Announced, BadLiteral, Chunk, Event, Fram
 from ...wire.framing import Command as Framed
 from ..connection import MailConnection, MailFactory
 from ..login import Visit
-from .registry import Command, Effect, Registry, Reply, State
+from .registry import Command, Effect, Registry, Reply, State, nothing
 from .session import Session
 
 # tag = 1*<any ASTRING-CHAR except "+">
 _TAG = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]{1,256}')
+_BEGINNING = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]{1,256}) ([A-Za-z]+)')
 # A browser that was sent here (TLS-18): the first line ends like this and no IMAP command does.
 _HTTP = re.compile(rb"[A-Z]+ \S* ?HTTP/\d", re.IGNORECASE)
 _CLIENT_HELLO = b"\x16\x03"
@@ -136,26 +137,33 @@ class IMAPServer(MailConnection):
         """
         Tag, command and where its arguments begin; no command if it was answered already.
         """
-        tag, _, rest = text.partition(b" ")
-        if not _TAG.fullmatch(tag):
-            if not self._stranger(text):
-                self._bad(b"*", b"expected a tag")
-            return tag, None, 0
-        name = rest.partition(b" ")[0]
-        at = len(tag) + 1 + len(name)
-        if name.upper() == b"UID":
-            second = rest[4:].partition(b" ")[0]
-            name = b"UID " + second
-            at += 1 + len(second)
-        command = self.registry.find(name, self.session)
+        beginning = _BEGINNING.match(text)
+        if beginning is None:
+            self._not_a_command(text)
+            return b"*", None, 0
+        tag, name = beginning.groups()
+        at = beginning.end()
+        command = self.registry.always.get(name)
         if command is None:
-            if not self._stranger(text):
-                self._bad(tag, b"unknown command")
-        elif not command.states & self.session.state:
+            if name.upper() == b"UID":
+                second = text[at + 1 :].partition(b" ")[0]
+                name = b"UID " + second
+                at += 1 + len(second)
+            command = self.registry.find(name, self.session)
+            if command is None:
+                if not self._stranger(text):
+                    self._bad(tag, b"unknown command")
+                return tag, None, 0
+        if not command.states & self.session.state:
             self._bad(tag, b"not in this state")
-        else:
-            return tag, command, at
-        return tag, None, 0
+            return tag, None, 0
+        return tag, command, at
+
+    def _not_a_command(self, text: bytes) -> None:
+        if self._stranger(text):
+            return
+        tag = self._tag_of(text)
+        self._bad(tag, b"expected a tag" if tag == b"*" else b"unknown command")
 
     def _stranger(self, text: bytes) -> bool:
         if self.session.state is State.NOT_AUTHENTICATED and (
@@ -169,6 +177,8 @@ class IMAPServer(MailConnection):
         tag, command, at = self._find(text)
         if command is None:
             return None
+        if at == len(text) and command.parse is nothing:
+            return self.execute(tag, command, ())
         try:
             arguments = command.parse(Cursor(text, at, utf8="UTF8=ACCEPT" in self.session.enabled))
         except BadSyntax as bad:

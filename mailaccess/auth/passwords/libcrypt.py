@@ -105,7 +105,7 @@ class Crypt:
             return self._setting() + _random(sizes.get(self.prefix, 86))
         if not data.startswith(b"$"):
             return _random(len(data))
-        # The salt of an intact hash is as good as another: what is compared is made up.
+        # The salt stays: what is compared is made up.
         head, _, digest = data.rpartition(b"$")
         return head + b"$" + _random(len(digest))
 

@@ -1,0 +1,114 @@
+"""
+Several sources of users, asked in order.
+
+    answer of a source              what follows
+    an identity                     that is the answer
+    AuthenticationFailed            the next source; the last one's answer stands
+    another refusal                 that is the answer: a locked account is not looked for elsewhere
+    DirectoryUnavailable, a fault   DirectoryUnavailable, unless the entry says C{continue}
+
+A source that breaks stops the chain, so that knocking out the directory does not open the way to a
+weaker source with an old password (AUTH-04). With C{continue} the rest is asked, but if nobody
+knows the password the answer is still that it could not be found out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from ..errors import AuthenticationFailed, DirectoryUnavailable, Refused
+from ..interfaces import IChecksPasswords, Identity, IKnowsPeople
+
+log = Logger()
+
+
+@attrs.frozen
+class Entry:
+    """
+    One source and what its failure means.
+
+    @ivar checker: an L{IChecksPasswords}, maybe an L{IKnowsPeople}
+    @ivar on_error: C{stop} or C{continue}
+    """
+
+    checker: Any
+    on_error: str = attrs.field(
+        default="stop", validator=attrs.validators.in_(("stop", "continue"))
+    )
+
+
+def _entries(given: Sequence[Any]) -> tuple[Entry, ...]:
+    return tuple(each if isinstance(each, Entry) else Entry(each) for each in given)
+
+
+@implementer(IChecksPasswords, IKnowsPeople)
+@attrs.frozen(eq=False)
+class CheckerChain:
+    """
+    The chain; a checker given bare is an entry that stops.
+    """
+
+    checkers: Sequence[Any] = attrs.field(converter=_entries)
+    label: str = "chain"
+
+    async def check(self, name: str, secret: bytes, service: str) -> Identity:
+        """
+        The identity from the first source that knows the password.
+        """
+        unavailable = False
+        for entry in self.checkers:
+            try:
+                identity: Identity = await entry.checker.check(name, secret, service)
+                return identity
+            except AuthenticationFailed:
+                continue
+            except CancelledError:
+                raise
+            except Exception as error:
+                if isinstance(error, Refused) and not isinstance(error, DirectoryUnavailable):
+                    raise
+                self._broken(entry, error)
+                unavailable = True
+        if unavailable:
+            raise DirectoryUnavailable(detail="not every source could be asked")
+        raise AuthenticationFailed(detail=f"no source knows {name!r} with this password")
+
+    async def attributes(self, name: str) -> Mapping[str, str] | None:
+        """
+        What the first source that knows the name says of it.
+        """
+        unavailable = False
+        for entry in self.checkers:
+            if not IKnowsPeople.providedBy(entry.checker):
+                continue
+            try:
+                found: Mapping[str, str] | None = await entry.checker.attributes(name)
+            except CancelledError:
+                raise
+            except Exception as error:
+                self._broken(entry, error)
+                unavailable = True
+                continue
+            if found is not None:
+                return found
+        if unavailable:
+            # It might have said that this person's password must not cross in the clear.
+            raise DirectoryUnavailable(detail="not every source could be asked")
+        return None
+
+    def _broken(self, entry: Entry, error: Exception) -> None:
+        """
+        Log it; go on only where that is configured.
+        """
+        detail = error.detail if isinstance(error, DirectoryUnavailable) else repr(type(error))
+        log.error("{label}: cannot be asked: {detail}", label=entry.checker.label, detail=detail)
+        if entry.on_error != "continue":
+            if isinstance(error, DirectoryUnavailable):
+                raise error
+            raise DirectoryUnavailable(detail=f"{entry.checker.label}: {detail}") from None

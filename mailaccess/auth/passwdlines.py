@@ -1,0 +1,124 @@
+"""
+The lines of a password file in Dovecot's passwd-file format::
+
+    # comment
+    amy:{ARGON2ID}$argon2id$...:::Amy Example:/srv/mail/amy::cleartext=refuse protocols=imap,pop3
+    name:password:uid:gid:gecos:home:shell:extra fields, separated by spaces
+
+Later fields may be missing. An empty password, C{!} or C{*} means that nobody logs in by this line,
+which still says what policy holds for the name. Extra fields are kept whatever they are called;
+C{userdb_} is taken off their names. Those that mean something here: C{cleartext} (the policy),
+C{nologin}, C{disabled}, C{expires}, C{protocols}, C{allow_nets} (the gate).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import attrs
+
+from .names import BadName, canonical_name, decode_name
+from .passwords import BadHash, Limits, cost, dummy
+
+_NO_PASSWORD = frozenset({"", "!", "!!", "*", "x"})
+_USERDB = "userdb_"
+_DEFAULT_SCHEME = "ARGON2ID"
+
+
+@attrs.frozen
+class Record:
+    """
+    One line.
+
+    @ivar stored: the password as stored; empty if nobody can log in with it
+    @ivar problem: why not, if the line meant it otherwise
+    @ivar extra: as written
+    """
+
+    name: str
+    line: int
+    stored: str = attrs.field(repr=False, default="")
+    home: str = ""
+    extra: str = ""
+    problem: str = ""
+
+    def fields(self) -> Mapping[str, str]:
+        """
+        The extra fields by lower-case name; one without C{=} is C{yes}.
+        """
+        found: dict[str, str] = {}
+        for word in self.extra.split():
+            key, equals, value = word.partition("=")
+            key = key.lower()
+            text = value if equals else "yes"
+            if key.startswith(_USERDB):
+                found.setdefault(key.removeprefix(_USERDB), text)
+            else:
+                found[key] = text
+        return found
+
+
+@attrs.frozen
+class Contents:
+    """
+    A whole file.
+
+    @ivar records: by canonical name
+    @ivar problems: C{line: what is wrong}, for each line that is not as it should be
+    @ivar dummy: a stored password that nobody knows, as expensive as most of the file's (AUTH-05)
+    """
+
+    records: Mapping[str, Record]
+    problems: tuple[str, ...]
+    dummy: str = attrs.field(repr=False)
+
+
+def read_lines(text: bytes, limits: Limits, default_domain: str = "") -> Contents:
+    """
+    All good lines, and what is wrong with the others. Takes about a second for 100,000 lines.
+    """
+    records: dict[str, Record] = {}
+    problems: list[str] = []
+    costs: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    for number, line in enumerate(text.split(b"\n"), 1):
+        line = line.strip(b"\r \t")
+        if not line or line.startswith(b"#"):
+            continue
+        try:
+            record = _read_line(line, number, default_domain)
+        except BadName as error:
+            problems.append(f"{number}: {error}")
+            continue
+        if record.name in records:
+            first = records[record.name].line
+            problems.append(f"{number}: {record.name!r} is also in line {first}, which counts")
+            continue
+        if record.stored:
+            try:
+                price = cost(record.stored, limits)
+            except BadHash as error:
+                problems.append(f"{number}: password of {record.name!r}: {error.reason}")
+                record = attrs.evolve(record, stored="", problem=error.reason)
+            else:
+                costs[price] += 1
+                examples.setdefault(price, record.stored)
+        records[record.name] = record
+    most = costs.most_common(1)
+    like = examples[most[0][0]] if most else _DEFAULT_SCHEME
+    return Contents(records, tuple(problems), dummy(like))
+
+
+def _read_line(line: bytes, number: int, default_domain: str) -> Record:
+    fields = line.split(b":", 7)
+    name = canonical_name(decode_name(fields[0]), default_domain)
+    if len(fields) < 2:
+        raise BadName("no colon: name:password is the least")
+    try:
+        texts = [each.decode("utf-8") for each in fields]
+    except UnicodeDecodeError:
+        raise BadName("not UTF-8") from None
+    texts += [""] * (8 - len(texts))
+    stored = "" if texts[1] in _NO_PASSWORD else texts[1]
+    return Record(name, number, stored, home=texts[5], extra=texts[7])

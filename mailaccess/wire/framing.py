@@ -258,8 +258,7 @@ class Framer:
             data, start = self._data, self._start
             end = data.find(b"\n", self._scan)
             if end < 0:
-                held = len(data) - start
-                if held > limit and (held > limit + 1 or data[-1] != _CR):
+                if len(data) - start > limit + 1:
                     return self._overlong(_State.SKIP_LINE, limit)
                 self._idle()
                 return None
@@ -288,9 +287,8 @@ class Framer:
     # ---- one step of each state -----------------------------------------------------------------
 
     def _wait(self) -> Overlong | None:
-        data = self._data
-        held = len(data) - self._start
-        if held > self._room and (held > self._room + 1 or data[-1] != _CR):
+        # One octet more may be the CR of a line end that is still to come.
+        if len(self._data) - self._start > self._room + 1:
             return self._overlong(_State.SKIP_COMMAND)
         self._idle()
         return None

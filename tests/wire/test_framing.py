@@ -227,8 +227,37 @@ def test_literals_behind_an_overlong_line_are_dropped_with_it() -> None:
     assert commands(data) == [b"b NOOP"]
     lost = b"a " + b"x" * 99 + b" {" + b"9" * 99 + b"+}\r\nEVIL\r\n"
     assert commands(lost) == []
+    assert commands(b"a" * 99 + b" {1" + b"0" * 80 + b"5+}\r\n12345\r\nb EVIL\r\n") == []
     assert commands(b"a" * 99 + b"\r\nb NOOP\r\n") == [b"b NOOP"]
     assert commands(b"a" * 99 + b"5+}\r\nb NOOP\r\n") == [b"b NOOP"]
+
+
+def test_limits_that_a_literal_lifted_fall_back_with_its_command() -> None:
+    """PAR-02: also when the command ends as overlong, refused or streamed."""
+    over = b"x" * 41
+    literal = b"a {20+}\r\n" + b"y" * 20
+    assert events([literal + over + b"\r\n" + over + b"\r\n"])[1:] == [
+        Overlong((literal + over)[:60]),
+        Overlong(over[:40]),
+    ]
+    for decisions in ("ar", "as"):
+        data = literal + b" {0}\r\n" + over + b"\r\n"
+        assert events([data], decisions)[-1] == Overlong(over[:40])
+
+
+def test_an_overlong_line_ends_where_lines_end() -> None:
+    strict = events([b"x" * 50 + b"\nb EVIL\n\r\nc NOOP\r\n"], bare_lf=False)
+    assert strict == [Overlong(b"x" * 40), Command(b"c NOOP")]
+    tolerant = events([b"x" * 50 + b"\nb NOOP\n"])
+    assert tolerant == [Overlong(b"x" * 40), Command(b"b NOOP")]
+
+
+def test_a_quote_within_a_literal_is_no_quote() -> None:
+    assert commands(b'a X {1+}\r\n" {1+}\r\n"\r\n') == [b'a X {1+}\r\n" {1+}\r\n"']
+
+
+def test_a_tilde_at_the_end_of_a_streamed_literal_makes_no_literal8() -> None:
+    assert events([b"a {1+}\r\n~{1+}\r\nx\r\n"], "s")[2] == Announced(b"{1+}\r\n", 1, False, False)
 
 
 def test_literal_limits_are_per_literal_in_total_and_by_count() -> None:
@@ -305,8 +334,13 @@ def test_what_was_not_consumed_can_be_taken_away() -> None:
     assert framer.take_rest() == b"b LOGIN x y\r\n\x16\x03"
     assert framer.buffered == 0
     assert framer.next() is None
-    framer.feed(b"c NOOP\r\n")
-    assert framer.next() == Command(b"c NOOP")
+    framer.feed(b"c X {99+}\r\n")
+    framer.next()
+    framer.refuse()
+    assert framer.next() is None
+    assert framer.take_rest() == b""
+    framer.feed(b"d NOOP\r\n")
+    assert framer.next() == Command(b"d NOOP")
 
 
 def test_a_decision_is_due_exactly_after_an_announcement() -> None:

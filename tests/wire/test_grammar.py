@@ -229,6 +229,7 @@ def test_flags_have_a_limit() -> None:
         (b'"InBox"', "INBOX"),
         (b"{5}\r\nINBOX", "INBOX"),
         (b"inbox/x", "inbox/x"),
+        (b"&ATE-nbox", "\u0131nbox"),
         (b"&ZeVnLIqe-", "日本語"),
         (b'"a &- b"', "a & b"),
         (b"a]b", "a]b"),

@@ -34,6 +34,7 @@ from mailaccess.wire.pattern import ListPattern
         ("", "a*b", "ab", True),
         ("", "a*b", "a/x/c", False),
         ("", "ab*ba", "aba", False),
+        ("", "*a*ab", "xab", False),
         ("", "%*", "a/b", True),
         ("", "*%", "a/b", True),
         ("", "*a%", "x/ab", True),

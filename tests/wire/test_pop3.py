@@ -239,6 +239,17 @@ def test_chunks_are_stuffed_as_the_whole_is(data: bytes, cuts: list[int]) -> Non
     assert stuffer.feed(b".") + stuffer.end() == dot_stuff(b".")
 
 
+def test_each_pair_of_edges_is_right() -> None:
+    """Every way to cut a message into three."""
+    data = b".a\r\n.b\r\n..\r\n.\r\n\n.\r.\r\n"
+    for first in range(len(data) + 1):
+        for second in range(first, len(data) + 1):
+            stuffer = DotStuffer()
+            pieces = (data[:first], data[first:second], data[second:])
+            wire = b"".join(map(stuffer.feed, pieces)) + stuffer.end()
+            assert wire == b"..a\r\n..b\r\n...\r\n..\r\n\n.\r.\r\n.\r\n"
+
+
 def test_a_chunk_without_dots_is_not_copied() -> None:
     chunk = b"some text\r\n" * 1000
     assert DotStuffer().feed(chunk) is chunk

@@ -19,7 +19,7 @@ import attrs
 from mailaccess.errors import ConfigurationErrors
 
 from .contradictions import contradictions
-from .kinds import WrongValue, nearest
+from .kinds import Words, WrongValue, nearest
 from .options import REQUIRED, Declared, Section, sections
 from .problems import Document
 from .settings import Settings
@@ -120,7 +120,10 @@ def _one_table(document: Document, section: Section, path: Path, value: Any) -> 
     for name, declared in options.items():
         if name in table:
             _read_option(document, (*path, name), declared, table[name], found)
-        elif declared.default is REQUIRED:
+        if declared.default is REQUIRED and name not in found:
+            # Whatever is wrong with it has been said, or is said here.
+            found[name] = () if isinstance(declared.kind, Words) else ""
+        if declared.default is REQUIRED and name not in table:
             title = declared.kind.title.replace("`", "")
             document.wrong(path, f"has no {name}; add {name} ({title})")
     if "source" in attrs.fields_dict(section.settings):

@@ -115,6 +115,8 @@ def _mechanisms_fit(document: Document, settings: Settings) -> None:
 def _names_are_unique(document: Document, settings: Settings) -> None:
     seen: dict[str, int] = {}
     for position, each in enumerate(settings.listener):
+        if not each.protocol:
+            continue
         if each.label in seen:
             first = document.line(("listener", seen[each.label]))
             document.wrong(
@@ -198,15 +200,10 @@ def _rules_reach_somebody(document: Document, settings: Settings) -> None:
 
 def _limits_agree(document: Document, settings: Settings) -> None:
     limits = settings.limits
-    if limits.connections_per_user_and_ip > limits.connections_per_user:
+    if limits.connections_per_ip > limits.connections:
         document.wrong(
-            ("limits", "connections_per_user"),
-            f"is less than connections_per_user_and_ip ({limits.connections_per_user_and_ip});"
-            " lower that as well",
-        )
-    if limits.first_octet > limits.login:
-        document.wrong(
-            ("limits", "first_octet"), f"is longer than login ({limits.login} s); lower it"
+            ("limits", "connections_per_ip"),
+            f"is more than connections ({limits.connections}); lower it",
         )
 
 

@@ -70,12 +70,11 @@ def option(kind: Kind, default: Any, doc: str, *, secret: bool = False) -> Any:
     """
     A field of a settings class that is read from the file. C{default} is written as in the file.
     """
-    value = default if default is REQUIRED or default is None else kind.read(default)
-    return attrs.field(
-        default=None if value is REQUIRED else value,
-        repr=not secret,
-        metadata={_METADATA: (kind, default, doc, secret)},
-    )
+    metadata = {_METADATA: (kind, default, doc, secret)}
+    if default is REQUIRED:
+        return attrs.field(repr=not secret, metadata=metadata)
+    value = None if default is None else kind.read(default)
+    return attrs.field(default=value, repr=not secret, metadata=metadata)
 
 
 def section(settings: type[Any], *, many: bool = False) -> Any:

@@ -51,6 +51,15 @@ class MailSettings:
         "directory of a user's mail; `{user}` is the whole name, `{local}` what stands before"
         " the @, `{domain}` what stands behind it",
     )
+    maildir: str = option(
+        Text(what="name"), "Maildir", "the Maildir's name in it; empty if it is one itself"
+    )
+    mirror: str = option(
+        Text(("immediate", "lazy", "never")),
+        "lazy",
+        "when flags are written into file names, where other programs see them",
+    )
+    domain: str = option(Text(what="domain"), "", "added to user names that come without one")
 
 
 @attrs.frozen(kw_only=True)
@@ -135,7 +144,7 @@ class ListenerSettings:
         """
         if self.port is not None:
             return self.port
-        return STANDARD_PORTS[self.protocol, self.tls == "implicit"]
+        return STANDARD_PORTS.get((self.protocol, self.tls == "implicit"), 0)
 
 
 @attrs.frozen(kw_only=True)
@@ -168,10 +177,6 @@ class Limits:
         Number(1), 20, "connections of one address that have not logged in; IPv6 is counted by /64"
     )
     connections_per_user: int = option(Number(1), 50, "sessions of one user")
-    connections_per_user_and_ip: int = option(
-        Number(1), 20, "sessions of one user from one address"
-    )
-    first_octet: int = option(Duration(1), "30s", "time for a client to say anything")
     login: int = option(Duration(10, 600), "2m", "time to log in, whatever is said meanwhile")
     imap_idle: int = option(Duration(1800), "30m", "silence that ends an IMAP session")
     pop3_idle: int = option(Duration(600), "10m", "silence that ends a POP3 session")

@@ -1,0 +1,155 @@
+"""
+A listener as a service: its sockets are opened first, accept later, and close before sessions end.
+
+    Listener(ListenerSettings(protocol="imap"), factory, reactor, tls)
+
+    privilegedStartService   opens the ports, as root if need be
+    startService             begins to accept
+    stopService              accepts no more, says good-bye to those who wait, lets running commands
+                             end, and after L{Listener.patience} seconds ends what is left (DS-17)
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Generator
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, ISSLTransport
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from .settings import ListenerSettings
+from .sockets import PREFIX, CannotListen, Inherited, bind
+from .tls import ServerTLS
+from .transport import listen
+
+log = Logger()
+
+
+@implementer(ISSLTransport)
+class ImplicitTLS(TLSMemoryBIOProtocol):
+    """
+    TLS from the first octet. Our protocols write once per batch, so Twisted's own gathering of
+    small writes would only cost a turn of the reactor.
+    """
+
+
+class ImplicitTLSFactory(TLSMemoryBIOFactory):
+    """
+    Puts TLS under the connections of a factory.
+    """
+
+    protocol = ImplicitTLS
+
+
+class Listener(Service):
+    """
+    One port, on one or several addresses.
+
+    @ivar factory: makes the protocols; C{stop_gracefully()} is used if it has it
+    @ivar patience: seconds that running commands get when the listener stops
+    """
+
+    def __init__(
+        self,
+        settings: ListenerSettings,
+        factory: IProtocolFactory,
+        reactor: Any,
+        tls: ServerTLS | None = None,
+        *,
+        backlog: int = 512,
+        patience: float = 10.0,
+        inherited: Inherited | None = None,
+        accept: Callable[[Any, int, int, Any], Any] = listen,
+    ) -> None:
+        """
+        @param accept: makes a port of a reactor, a listening socket, its family and a factory
+        """
+        if settings.tls != "none" and tls is None:
+            raise ValueError(f"listener {settings.label} needs certificates")
+        self.settings = settings
+        self.setName(settings.label)  # type: ignore[no-untyped-call]
+        self.factory = factory
+        self.patience = patience
+        self.ports: list[IListeningPort] = []
+        self._reactor = reactor
+        self._tls = tls
+        self._backlog = backlog
+        self._inherited = inherited if inherited is not None else Inherited()
+        self._accept = accept
+        self._sockets: list[socket.socket] = []
+
+    def privilegedStartService(self) -> None:
+        """
+        Open the ports.
+
+        @raise CannotListen: one of them cannot be
+        """
+        if self._sockets:
+            return
+        settings = self.settings
+        try:
+            for address in settings.address:
+                if address.startswith(PREFIX):
+                    opened = self._inherited.socket(address, settings.label)
+                else:
+                    opened = bind(address, settings.port_number, settings.label, self._backlog)
+                self._sockets.append(opened)
+        except CannotListen:
+            self._close()
+            raise
+
+    def startService(self) -> None:
+        """
+        Accept connections; open the ports first where nobody did.
+        """
+        self.privilegedStartService()
+        super().startService()  # type: ignore[no-untyped-call]
+        factory = self.factory
+        if self.settings.tls == "implicit" and self._tls is not None:
+            creator = self._tls.factory_for(self.settings.protocol)
+            factory = ImplicitTLSFactory(creator, False, factory, self._reactor)
+        for each in self._sockets:
+            port = self._accept(self._reactor, each.fileno(), each.family, factory)
+            self.ports.append(port)
+            host = port.getHost()
+            log.info(
+                "listening",
+                event="listen",
+                listener=self.settings.label,
+                lip=getattr(host, "host", host),
+                port=getattr(host, "port", 0),
+                layer=self.settings.tls,
+            )
+        self._close()
+
+    @inlineCallbacks
+    def stopService(self) -> Generator[Deferred[Any], Any, None]:
+        """
+        Stop accepting, then end the sessions.
+        """
+        super().stopService()  # type: ignore[no-untyped-call]
+        self._close()
+        ports, self.ports = self.ports, []
+        for port in ports:
+            yield maybeDeferred(port.stopListening)
+        stop = getattr(self.factory, "stop_gracefully", None)
+        if stop is not None:
+            ended: Deferred[Any] = stop()
+            ended.addTimeout(self.patience, self._reactor)
+            ended.addErrback(self._out_of_patience)
+            yield ended
+
+    def _out_of_patience(self, _failure: object) -> None:
+        log.warn("sessions did not end in time", event="stop-forced", listener=self.settings.label)
+        for each in tuple(getattr(self.factory, "connections", ())):
+            each.abort()
+
+    def _close(self) -> None:
+        sockets, self._sockets = self._sockets, []
+        for each in sockets:
+            each.close()

@@ -53,6 +53,7 @@ _LARGEST = 2**63 - 1
 _TAIL = 64
 """Octets kept of a line that is dropped: enough for any announcement at its end."""
 _ANSWERABLE = 1024
+_ANNOUNCED = 65536
 _COMPACT = 65536
 
 # Nothing but whole quoted strings and octets outside of them. Possessive: linear on any input.
@@ -338,7 +339,8 @@ class Framer:
         self._synchronising = not (found and found[2])
         binary = brace > self._start and data[brace - 1] == ord("~")
         self._state = _State.ANNOUNCED
-        return Announced(bytes(data[self._start : after]), size, self._synchronising, binary)
+        text = bytes(data[self._start : min(after, self._start + _ANNOUNCED)])
+        return Announced(text, size, self._synchronising, binary)
 
     def _go_on(self) -> Event | None:
         """

@@ -356,6 +356,24 @@ def test_a_decision_is_due_exactly_after_an_announcement() -> None:
         framer.line(10)
 
 
+def test_many_literals_do_not_copy_the_command_each_time() -> None:
+    """PAR-02: a thousand small literals behind a big one are linear work."""
+    big = b"a X {131072+}\r\n" + b"y" * 131072
+    data = big + b" {1+}\r\nz" * 900 + b"\r\n"
+    seen = events([data], limits=POST_AUTH)
+    assert len(seen) == 902
+    assert all(e.text == data[:65536] for e in seen[1:-1] if isinstance(e, Announced))
+    assert seen[-1] == Command(data[:-2])
+
+
+def test_events_do_not_show_what_was_sent() -> None:
+    """A command may hold a password."""
+    data = b"a LOGIN bob secret\r\nsecret {6}\r\nsecret\r\nsecret {x}\r\n" + b"secret" * 20
+    seen = events([data], "s")
+    assert len({type(e) for e in seen}) == 5
+    assert "secret" not in repr(seen)
+
+
 LINES = st.sampled_from(
     [
         b"a NOOP",

@@ -38,7 +38,7 @@ class WriteThrough(tcp.Server):
             or not self.connected
             or self.disconnecting
         ):
-            super().write(data)
+            super().write(data)  # type: ignore[no-untyped-call]
             return
         try:
             sent = self.socket.send(data)
@@ -46,7 +46,7 @@ class WriteThrough(tcp.Server):
             # Queued, so that the poller finds out what is wrong, if anything is.
             sent = 0
         if sent < len(data):
-            super().write(data[sent:] if sent else data)
+            super().write(data[sent:] if sent else data)  # type: ignore[no-untyped-call]
 
 
 class WriteThroughPort(tcp.Port):
@@ -62,7 +62,7 @@ def listen(reactor: Any, descriptor: int, family: int, factory: Any) -> Any:
     As L{IReactorSocket.adoptStreamPort<twisted.internet.interfaces.IReactorSocket>}: accept
     connections on a listening socket, which is duplicated.
     """
-    port = WriteThroughPort._fromListeningDescriptor(reactor, descriptor, family, factory)
+    port = WriteThroughPort._fromListeningDescriptor(reactor, descriptor, family, factory)  # type: ignore[no-untyped-call]
     port.startListening()
     return port
 
@@ -76,7 +76,8 @@ def lean(reactor: Any) -> bool:
     """
     if type(reactor) is not epollreactor.EPollReactor:
         return False
-    reactor.doPoll = reactor.doIteration = MethodType(_poll, reactor)
+    for name in ("doPoll", "doIteration"):
+        setattr(reactor, name, MethodType(_poll, reactor))
     return True
 
 

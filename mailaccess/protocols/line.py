@@ -230,6 +230,13 @@ class Conversation(Protocol):
     def _forget_more(self, _cancelled: Deferred[None]) -> None:
         self._more = None
 
+    def look(self) -> None:
+        """
+        The framer has an event that no input brought: take it up, now or after the running one.
+        """
+        if not (self._busy or self._closing):
+            self._run()
+
     def _run(self) -> None:
         self._busy = True
         self._turn_began = 0.0

@@ -70,6 +70,10 @@ class Reply:
     kind: bytes = b"OK"
 
 
+LATER = Reply()
+"""The command goes on without its handler; whoever takes it over gives the tagged reply."""
+
+
 @attrs.frozen
 class Command:
     """

@@ -6,6 +6,7 @@ The IMAP server's connection: from framed events to handlers and back to one tag
     Announced   a literal is about to come     the command's limits and policy are asked first
     Overlong    a line over the limit          BAD
     BadLiteral  braces with no size in them    BAD, or BYE where nothing could follow
+    Idling      DONE, or news of the mailbox   see there
 
 Every command ends in exactly one tagged reply, whatever happens in its handler (PAR-12).
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
@@ -26,7 +27,8 @@ from ...wire.framing import POST_AUTH, Announced, BadLiteral, Chunk, Event, Fram
 from ...wire.framing import Command as Framed
 from ..connection import MailConnection, MailFactory
 from ..login import Visit
-from .registry import Command, Effect, Registry, Reply, State, nothing
+from .idling import Idling
+from .registry import LATER, Command, Effect, Registry, Reply, State, nothing
 from .session import Session
 
 # tag = 1*<any ASTRING-CHAR except "+">
@@ -40,10 +42,15 @@ _CLIENT_HELLO = b"\x16\x03"
 class IMAPServer(MailConnection):
     """
     One IMAP connection.
+
+    @ivar tag: of the running command
+    @ivar idling: the IDLE that lasts
     """
 
     log = Logger(namespace="mailaccess.imap")
     framer: Framer
+    tag = b""
+    idling: Idling | None = None
 
     def __init__(self, factory: MailFactory, registry: Registry) -> None:
         super().__init__(factory)
@@ -108,6 +115,7 @@ class IMAPServer(MailConnection):
         """
         if self.session.state is State.NOT_AUTHENTICATED:
             self.session.enabled.clear()
+            self.session.client = ""
         super().secured()
 
     # ---- events -----------------------------------------------------------------------------
@@ -127,6 +135,8 @@ class IMAPServer(MailConnection):
             self._bad(self._tag_of(event.text), b"expected " + event.expected.encode())
             if not event.synchronising:
                 self.bye("cannot tell what follows")
+        elif kind is Idling:
+            return cast(Idling, event).act()
         return None
 
     def _tag_of(self, text: bytes) -> bytes:
@@ -236,6 +246,7 @@ class IMAPServer(MailConnection):
         Run a handler; report changes; one tagged reply.
         """
         session = self.session
+        self.tag = tag
         try:
             reply = await command.handler(session, *arguments)
             if session.mailbox is not None and not command.effects & Effect.SILENT:
@@ -247,16 +258,22 @@ class IMAPServer(MailConnection):
             self._bad(tag, str(bad).encode("ascii", "replace"))
         except CancelledError:
             if not self.closing:
-                self._broke(tag, command)
+                self.broke(tag, command)
             else:
                 raise
         except Exception:
-            self._broke(tag, command)
+            self.broke(tag, command)
         else:
             if reply is None:
                 self.write(b"%b OK %b completed\r\n" % (tag, command.name))
-            else:
+            elif reply is not LATER:
                 self.answer(tag, reply)
+        self.rest()
+
+    def rest(self) -> None:
+        """
+        What was put off until the running command was answered.
+        """
         after, self._after = self._after, None
         if after is not None:
             after()
@@ -283,7 +300,10 @@ class IMAPServer(MailConnection):
         if refused.detail:
             self.log.debug("refused: {detail}", detail=refused.detail, session=self.number)
 
-    def _broke(self, tag: bytes, command: Command) -> None:
+    def broke(self, tag: bytes, command: Command) -> None:
+        """
+        A fault of ours: the log has it, the client gets a number to ask about (PAR-12).
+        """
         self.log.failure(
             "{command} failed", command=command.name.decode("ascii"), session=self.number
         )
@@ -298,6 +318,22 @@ class IMAPServer(MailConnection):
         allowed = limits.mistakes if self.logged_in else limits.mistakes_before_login
         if self.mistakes >= allowed:
             self.bye("too many bad commands")
+
+    def not_now(self, text: bytes) -> None:
+        """
+        A line that may not be sent while IDLE lasts.
+        """
+        self._bad(self._tag_of(text), b"expected DONE")
+
+    # ---- deadlines --------------------------------------------------------------------------
+
+    def sweep(self, now: float) -> None:
+        """
+        As L{MailConnection.sweep}; a client in IDLE gets a word now and then (AB-04).
+        """
+        super().sweep(now)
+        if self.idling is not None:
+            self.idling.keep_alive(now)
 
     # ---- for handlers: what follows the tagged reply ----------------------------------------
 

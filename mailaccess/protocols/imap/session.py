@@ -27,12 +27,14 @@ class Session:
 
     @ivar connection: the protocol, for writing and for what only it knows (TLS, literals)
     @ivar enabled: words enabled by ENABLE
+    @ivar client: what the client said of itself by ID, for the log
     """
 
     connection: IMAPServer
     state: State = State.NOT_AUTHENTICATED
     mailbox: IMailbox | None = None
     enabled: set[str] = attrs.field(factory=set)
+    client: str = ""
     flag_texts: dict[int, bytes] = attrs.field(factory=dict)
     stop_watching: Callable[[], None] | None = None
 
@@ -83,11 +85,17 @@ class Session:
         """
         The conversation is over.
         """
-        if self.stop_watching is not None:
-            self.stop_watching()
-            self.stop_watching = None
+        self.watch_no_more()
         self.unselect()
         self.state = State.LOGOUT
+
+    def watch_no_more(self) -> None:
+        """
+        The mailbox need not call when it changes.
+        """
+        stop, self.stop_watching = self.stop_watching, None
+        if stop is not None:
+            stop()
 
     # ---- writing ----------------------------------------------------------------------------
 

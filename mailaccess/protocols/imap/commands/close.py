@@ -1,0 +1,22 @@
+"""
+CLOSE: RFC 3501 section 6.4.2.
+"""
+
+from __future__ import annotations
+
+from ..registry import Effect, Extension, State
+from ..session import Session
+
+extension = Extension("CLOSE")
+
+
+@extension.command(b"CLOSE", State.SELECTED, Effect.SILENT)
+async def close(session: Session) -> None:
+    """
+    Leave the mailbox, and remove its deleted messages without a word, unless it is read-only.
+
+    RFC 3501 section 6.4.2.
+    """
+    if not session.selected.read_only:
+        await session.selected.expunge()
+    session.unselect()

@@ -43,8 +43,9 @@ class Effect(IntEnum):
     What a command does that others must know; bits, to be combined with C{|}.
 
     C{USES_SEQUENCE}: sequence numbers must not change while it runs, so no EXPUNGE is sent
-    (RFC 3501 section 7.4.1). C{STREAMS}: the handler takes its literals itself. C{SILENT}: no
-    changes are reported with it.
+    (RFC 3501 section 7.4.1). C{STREAMS}: the handler takes its literals itself: after the session it
+    gets the first L{Announced<mailaccess.wire.events.Announced>} and where the arguments begin in its
+    text, and leaves no literal undecided. C{SILENT}: no changes are reported with it.
     """
 
     NONE = 0
@@ -145,9 +146,8 @@ class Extension:
         """
 
         def declare(handler: Handler) -> Handler:
-            self.commands[name] = Command(
-                name, states, effects, handler, self, grammar_of(handler), admit
-            )
+            parse = _needs_literal if effects & Effect.STREAMS else grammar_of(handler)
+            self.commands[name] = Command(name, states, effects, handler, self, parse, admit)
             return handler
 
         return declare
@@ -189,6 +189,14 @@ def nothing(cursor: Cursor) -> Sequence[Any]:
     """
     cursor.end()
     return ()
+
+
+def _needs_literal(cursor: Cursor) -> Sequence[Any]:
+    """
+    The grammar of a command that streams, where all of it came without a literal.
+    """
+    cursor.pos = len(cursor.text)
+    raise cursor.wrong("literal")
 
 
 @attrs.define(eq=False)

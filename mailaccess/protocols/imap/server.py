@@ -403,5 +403,7 @@ class IMAPServer(MailConnection):
         if isinstance(part, Overlong):
             raise LimitReached("Line too long")
         if isinstance(part, BadLiteral):
+            if not part.synchronising:
+                self._after = lambda: self.bye("cannot tell what follows")
             raise BadSyntax(part.expected)
         return part

@@ -66,18 +66,24 @@ def _carry_on(coroutine: Coroutine[Any, Any, None], waiting: Any) -> Generator[A
     """
     The rest of a coroutine that was started by hand and now waits for a L{Deferred}.
 
-    Its own C{await} looks at the Deferred's result; here it is only waited for.
+    A failure is raised in the coroutine here: its own C{await} would find the Deferred in the
+    middle of calling back, where it cannot be asked.
     """
+    failed: BaseException | None = None
     while True:
         try:
             yield waiting
         except GeneratorExit:
             coroutine.close()
             raise
-        except BaseException:  # noqa: S110 - raised inside the coroutine by its own await
-            pass
+        except BaseException as error:
+            failed = error
         try:
-            waiting = coroutine.send(None)
+            if failed is None:
+                waiting = coroutine.send(None)
+            else:
+                raised, failed = failed, None
+                waiting = coroutine.throw(raised)
         except StopIteration:
             return
 

@@ -1,0 +1,53 @@
+"""
+The command C{mailaccess}: a table of subcommands, each a module with a L{Command} in it.
+
+A new one is a new module and a line in L{commands}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from mailaccess import __version__
+from mailaccess.errors import ConfigurationErrors
+
+from .command import Command, Failed
+
+
+def commands() -> Sequence[Command]:
+    """
+    All subcommands, in the order of the help.
+    """
+    from . import check, options, passwd
+
+    return (check.command, passwd.command, options.command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run one subcommand.
+
+    @param arguments: those of the process if None
+    @return: exit status: 0 well, 1 something is wrong, 2 used wrongly
+    """
+    parser = argparse.ArgumentParser(
+        prog="mailaccess", description="Look after a mail access server."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    table = parser.add_subparsers(metavar="COMMAND", required=True)
+    for each in commands():
+        one = table.add_parser(each.name, help=each.help, description=each.description)
+        each.add_arguments(one)
+        one.set_defaults(run=each.run)
+    chosen = parser.parse_args(arguments)
+    try:
+        status: int = chosen.run(chosen)
+    except (Failed, ConfigurationErrors) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    return status

@@ -32,16 +32,24 @@ def load(path: str) -> Settings:
 
     @raise ConfigurationErrors: all that is wrong with it; files it names are not looked at
     """
+    return parse(read_text(path), path)
+
+
+def read_text(path: str) -> str:
+    """
+    What is in a file.
+
+    @raise ConfigurationErrors: it cannot be read
+    """
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
     except OSError as error:
         raise ConfigurationErrors(
             [f"{path}: {error.strerror}; name a file that can be read"]
         ) from None
     except UnicodeDecodeError:
         raise ConfigurationErrors([f"{path}: is not UTF-8; save it as UTF-8"]) from None
-    return parse(text, path)
 
 
 def parse(text: str, name: str = "configuration") -> Settings:

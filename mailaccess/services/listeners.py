@@ -92,12 +92,14 @@ class Listener(Service):
         if self._sockets:
             return
         settings = self.settings
+        written = f" ({settings.source})" if settings.source != "default" else ""
+        where = settings.label + written
         try:
             for address in settings.address:
                 if address.startswith(PREFIX):
-                    opened = self._inherited.socket(address, settings.label)
+                    opened = self._inherited.socket(address, where)
                 else:
-                    opened = bind(address, settings.port_number, settings.label, self._backlog)
+                    opened = bind(address, settings.port_number, where, self._backlog)
                 self._sockets.append(opened)
         except CannotListen:
             self._close()

@@ -66,6 +66,12 @@ class Document:
         """
         self.found.append((self.line(path), f"{self.place(path)}: {self._shown(path)}: {text}"))
 
+    def note(self, path: Path, text: str) -> None:
+        """
+        Note a problem of a file that an option names; C{text} begins with that file and its line.
+        """
+        self.found.append((self.line(path), text))
+
     def _shown(self, path: Path) -> str:
         """
         C{key = value}, or the header of a table.

@@ -52,7 +52,7 @@ class MailSettings:
         " the @, `{domain}` what stands behind it",
     )
     maildir: str = option(
-        Text(what="name"), "Maildir", "the Maildir's name in it; empty if it is one itself"
+        Text(what="name"), "", "the Maildir's name in it; empty if it is one itself"
     )
     mirror: str = option(
         Text(("immediate", "lazy", "never")),

@@ -1,0 +1,119 @@
+"""
+Everything that would keep the server from starting, or somebody from logging in, found beforehand.
+
+Looks at the configuration and at all that it names: certificates, password files, directories,
+users.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from typing import Any
+
+from mailaccess.auth.passwdlines import read_lines
+from mailaccess.auth.passwords import DEFAULT_LIMITS
+from mailaccess.errors import ConfigurationErrors
+
+from .certificates import BrokenCertificates, load_certificates
+from .config import read, read_text
+from .problems import Document
+from .settings import Settings
+
+MOST_LINES = 50
+"""Of bad lines of one password file, so many are named."""
+
+
+def check(path: str) -> tuple[list[str], list[str]]:
+    """
+    What is wrong, in the form of L{ConfigurationErrors}, and what there is, for somebody to read.
+    """
+    try:
+        document, settings = read(read_text(path), path)
+    except ConfigurationErrors as error:
+        return error.problems, []
+    summary: list[str] = []
+    _certificates(document, settings, summary)
+    for position, each in enumerate(settings.users):
+        if each.path:
+            _password_file(document, settings, ("users", position, "path"), each.path, summary)
+    if settings.mail.home:
+        _home(document, settings, summary)
+    _user(document, settings)
+    if settings.log.file and not os.path.isdir(os.path.dirname(settings.log.file)):
+        document.wrong(("log", "file"), "is in a directory that does not exist; make it")
+    summary += [
+        f"listener {it.label}: port {it.port_number}, tls {it.tls}" for it in settings.listeners
+    ]
+    document.sort()
+    return document.problems, summary
+
+
+def _certificates(document: Document, settings: Settings, summary: list[str]) -> None:
+    if not settings.tls.certificate:
+        return
+    try:
+        found = load_certificates(settings.tls)
+    except BrokenCertificates as error:
+        for option, text in error.problems:
+            document.wrong(("tls", option), text)
+        return
+    summary.append(
+        f"certificate {', '.join(found.default.names) or 'without names'}:"
+        f" good until {found.default.expires:%Y-%m-%d}"
+    )
+    for name, each in sorted(found.names.items()):
+        summary.append(f"certificate for {name}: good until {each.expires:%Y-%m-%d}")
+
+
+def _password_file(
+    document: Document, settings: Settings, option: Any, path: str, summary: list[str]
+) -> None:
+    try:
+        with open(path, "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            contents = read_lines(file.read(), DEFAULT_LIMITS, settings.mail.domain)
+    except OSError as error:
+        document.wrong(option, f"cannot be read ({error.strerror}); make it, or correct the path")
+        return
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        document.wrong(option, f"can be read or written by everybody; chmod o-rw {path}")
+    for each in contents.problems[:MOST_LINES]:
+        document.note(option, f"{path}:{each}; correct the line")
+    if len(contents.problems) > MOST_LINES:
+        more = len(contents.problems) - MOST_LINES
+        document.note(option, f"{path}: and {more} more lines; correct them, too")
+    summary.append(f"{path}: {len(contents.records)} users")
+
+
+def _home(document: Document, settings: Settings, summary: list[str]) -> None:
+    """
+    What stands before the first placeholder has to be a directory that the server can write to.
+    """
+    fixed = os.path.dirname(settings.mail.home.partition("{")[0]) or "/"
+    option = ("mail", "home")
+    if not os.path.isdir(fixed):
+        document.wrong(option, f"is below {fixed}, which is no directory; mkdir -p {fixed}")
+    elif os.geteuid() != 0 and not os.access(fixed, os.W_OK | os.X_OK):
+        document.wrong(option, f"is below {fixed}, where nothing can be written; chown it")
+    else:
+        summary.append(f"mail below {fixed}")
+
+
+def _user(document: Document, settings: Settings) -> None:
+    server = settings.server
+    if server.user:
+        try:
+            if pwd.getpwnam(server.user).pw_uid == 0:
+                document.wrong(("server", "user"), "is root; name another user")
+        except KeyError:
+            way_out = f"useradd --system {server.user}"
+            document.wrong(("server", "user"), f"is no user of this machine; {way_out}")
+    if server.group:
+        try:
+            grp.getgrnam(server.group)
+        except KeyError:
+            way_out = f"groupadd --system {server.group}"
+            document.wrong(("server", "group"), f"is no group of this machine; {way_out}")

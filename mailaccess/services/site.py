@@ -1,0 +1,263 @@
+"""
+The server as one service: what it shares is made once, and a listener is added per port.
+
+    service = MailService(load("/etc/mailaccess.toml"), reactor)
+    service.setServiceParent(application)
+
+L{MailService} is the whole object graph on one screen; a C{.tac} file may compose the same objects
+in its own way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+from twisted.application.service import MultiService, Service
+from twisted.cred.portal import Portal
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
+from twisted.logger import ILogObserver, Logger
+
+from mailaccess.auth.chain import CheckerChain
+from mailaccess.auth.gate import AccountGate
+from mailaccess.auth.guard import GuardedChecker
+from mailaccess.auth.passwdfile import PasswordFile, Unusable
+from mailaccess.auth.pool import HashPool
+from mailaccess.auth.throttle import Throttle
+from mailaccess.interfaces import IAccounts, IIMAPUser, IPOP3User
+from mailaccess.protocols.connection import MailFactory
+from mailaccess.protocols.imap.factory import IMAPFactory
+from mailaccess.protocols.limits import Limits
+from mailaccess.protocols.login import Entrance
+from mailaccess.protocols.pop3.factory import POP3Factory
+from mailaccess.protocols.pop3.options import POP3Options
+from mailaccess.protocols.sweep import Sweep
+
+from .guests import Guests
+from .listeners import Listener
+from .logs import LogWriter
+from .policies import private_layers, tls_policy
+from .process import MayNotRun, become, check_may_serve, harden
+from .realm import MailRealm
+from .reload import Reloading
+from .settings import Settings
+from .sockets import CannotListen, Inherited
+from .tls import ServerTLS
+
+log = Logger()
+
+
+class Lifetime(Service):
+    """
+    Something that has to be started and stopped, as a service.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[], object] | None = None,
+        stop: Callable[[], object] | None = None,
+    ) -> None:
+        self._start = start
+        self._stop = stop
+
+    def startService(self) -> None:
+        """
+        Start it.
+        """
+        super().startService()  # type: ignore[no-untyped-call]
+        if self._start is not None:
+            self._start()
+
+    def stopService(self) -> Deferred[Any]:
+        """
+        Stop it; fires when it has.
+        """
+        super().stopService()  # type: ignore[no-untyped-call]
+        return maybeDeferred(self._stop) if self._stop is not None else maybeDeferred(lambda: None)
+
+
+class MailService(MultiService):
+    """
+    A mail access server.
+
+    @ivar settings: what it was made from
+    @ivar portal: its portal, also for services that are added to it
+    @ivar listeners: a L{Listener} per port
+    @ivar log_writer: where it logs; used by the application that the service is put into
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        reactor: Any,
+        accounts: IAccounts | None = None,
+        inherited: Inherited | None = None,
+        log_writer: LogWriter | None = None,
+    ) -> None:
+        """
+        @param accounts: the store; Maildirs as C{[mail]} says if None
+        @raise mailaccess.services.certificates.BrokenCertificates: they cannot be used
+        """
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.settings = settings
+        self.log_writer = log_writer
+        self.listeners = MultiService()  # type: ignore[no-untyped-call]
+        limits, domain = settings.limits, settings.mail.domain
+
+        tls = ServerTLS(settings.tls, reactor) if settings.tls.certificate else None
+        policy = tls_policy(settings.listeners, settings.rule)
+        pool = HashPool(reactor, settings.server.hash_threads or None)
+        self.password_files = [
+            PasswordFile(each.path, pool, reactor, default_domain=domain) for each in settings.users
+        ]
+        guard = GuardedChecker(
+            policy,
+            CheckerChain(self.password_files),
+            AccountGate(time.time),
+            domain,
+            Throttle(reactor),
+            reactor,
+        )
+        store = accounts if accounts is not None else maildirs(settings, reactor)
+        self.portal = Portal(MailRealm(store, limits.connections_per_user), [guard])
+        sweep = Sweep(reactor)
+        guests = Guests(limits.connections_per_ip, limits.connections, self.open_connections)
+        factories = {"imap": self._imap_factory, "pop3": self._pop3_factory}
+
+        self._add(Lifetime(pool.start, pool.stop), Lifetime(self._read_users))
+        self._add(Lifetime(getattr(store, "start", None), getattr(store, "stop", None)), sweep)
+        for each in settings.listeners:
+            layers, networks = private_layers(each)
+            entrance = Entrance(
+                each.label,
+                each.protocol,
+                {"imap": IIMAPUser, "pop3": IPOP3User}[each.protocol],
+                self.portal,
+                guard,
+                tls.factory_for(each.protocol) if tls and each.tls == "starttls" else None,
+                layers,
+                networks,
+                domain,
+                limits.failures_per_connection,
+            )
+            factory = factories[each.protocol](entrance, reactor, sweep, guests)
+            listener = Listener(
+                each,
+                factory,
+                reactor,
+                tls,
+                backlog=settings.server.backlog,
+                patience=settings.server.stop,
+                inherited=inherited,
+            )
+            listener.setServiceParent(self.listeners)  # type: ignore[no-untyped-call]
+        hangup = [log_writer.reopen] if log_writer is not None else []
+        self._add(self.listeners, Reloading(reactor, tls, hangup))
+
+    def _add(self, *services: Service) -> None:
+        for each in services:
+            each.setServiceParent(self)  # type: ignore[no-untyped-call]
+
+    def _imap_factory(self, entrance: Entrance, *shared: Any) -> MailFactory:
+        reactor, sweep, guests = shared
+        idle = self.settings.limits.imap_idle
+        return IMAPFactory(entrance, reactor, sweep, self._limits(idle), guests)
+
+    def _pop3_factory(self, entrance: Entrance, *shared: Any) -> MailFactory:
+        reactor, sweep, guests = shared
+        limits = self._limits(self.settings.limits.pop3_idle)
+        return POP3Factory(entrance, reactor, sweep, limits, guests, self._pop3_options())
+
+    def _limits(self, idle: float) -> Limits:
+        it = self.settings.limits
+        return Limits(
+            handshake_seconds=self.settings.tls.handshake,
+            login_seconds=it.login,
+            idle_seconds=idle,
+            stall_seconds=it.stalled,
+            mistakes_before_login=it.bad_commands_before_login,
+            mistakes=it.bad_commands,
+            failed_logins=it.failures_per_connection,
+            per_address=it.connections_per_ip,
+            message=it.message_size,
+        )
+
+    def _pop3_options(self) -> POP3Options:
+        it = self.settings.pop3
+        return POP3Options(
+            refuse_at=it.refuse_at,
+            second_session=it.second_session,
+            apop=it.apop,
+            login_delay=it.login_delay,
+            expire=None if it.expire == "NEVER" else int(it.expire),
+        )
+
+    def _read_users(self) -> None:
+        for each in self.password_files:
+            try:
+                problems = each.load()
+            except Unusable as error:
+                raise MayNotRun(f"{each.label}: {error}; see mailaccess check") from None
+            for problem in problems:
+                log.warn("{problem}", problem=problem)
+
+    def open_connections(self) -> int:
+        """
+        How many there are now, on all listeners.
+        """
+        return sum(len(each.factory.connections) for each in self.listeners)
+
+    def setServiceParent(self, parent: Any) -> None:
+        """
+        Become part of an application, which then logs where this service logs.
+        """
+        if self.log_writer is not None and hasattr(parent, "setComponent"):
+            parent.setComponent(ILogObserver, self.log_writer)
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+
+    def privilegedStartService(self) -> None:
+        """
+        Open the ports; then give up root, for the user of C{[server]}.
+
+        @raise SystemExit: it cannot start; the text is for whoever started it
+        """
+        try:
+            harden()
+            super().privilegedStartService()  # type: ignore[no-untyped-call]
+            become(self.settings.server)
+        except (CannotListen, MayNotRun) as error:
+            raise SystemExit(f"mailaccess: {error}") from None
+
+    def startService(self) -> None:
+        """
+        Serve.
+
+        @raise SystemExit: it cannot start; the text is for whoever started it
+        """
+        # twist has no privileged phase; where there was one, nothing is left to be done in it.
+        self.privilegedStartService()
+        try:
+            check_may_serve(self.settings.listeners)
+            super().startService()  # type: ignore[no-untyped-call]
+        except (CannotListen, MayNotRun) as error:
+            raise SystemExit(f"mailaccess: {error}") from None
+
+    @inlineCallbacks
+    def stopService(self) -> Generator[Deferred[Any], Any, None]:
+        """
+        Stop in order: sessions end before what they use does (DS-17).
+        """
+        Service.stopService(self)  # type: ignore[no-untyped-call]
+        for each in reversed([*self]):
+            yield maybeDeferred(each.stopService)
+        log.info("stopped", event="stopped")
+
+
+def maildirs(settings: Settings, reactor: Any) -> IAccounts:
+    """
+    The store that C{[mail]} describes.
+    """
+    from mailaccess.store.accounts import MaildirAccounts
+
+    return MaildirAccounts(settings, reactor)

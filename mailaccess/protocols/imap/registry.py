@@ -43,9 +43,9 @@ class Effect(IntEnum):
     What a command does that others must know; bits, to be combined with C{|}.
 
     C{USES_SEQUENCE}: sequence numbers must not change while it runs, so no EXPUNGE is sent
-    (RFC 3501 section 7.4.1). C{STREAMS}: the handler takes its literals itself: after the session it
-    gets the first L{Announced<mailaccess.wire.events.Announced>} and where the arguments begin in its
-    text, and leaves no literal undecided. C{SILENT}: no changes are reported with it.
+    (RFC 3501 section 7.4.1). C{STREAMS}: the handler takes its literals itself: after the session
+    it gets the first L{Announced<mailaccess.wire.events.Announced>} and where the arguments begin
+    in its text, and leaves no literal undecided. C{SILENT}: no changes are reported with it.
     """
 
     NONE = 0

@@ -6,20 +6,27 @@ from __future__ import annotations
 
 from ..registry import Extension
 from . import (
+    append,
     authenticate,
     base,
     close,
+    copy,
     enable,
+    expunge,
+    fetch,
     id,
     idle,
     list,
     literal_plus,
     login,
     mailboxes,
+    move,
     namespace,
+    search,
     select,
     starttls,
     status,
+    store,
     subscribe,
     unselect,
 )
@@ -41,5 +48,12 @@ EXTENSIONS: tuple[Extension, ...] = (
     status.extension,
     close.extension,
     unselect.extension,
+    append.extension,
+    expunge.extension,
+    copy.extension,
+    move.extension,
+    fetch.extension,
+    store.extension,
+    search.extension,
 )
 """Everything this server speaks."""

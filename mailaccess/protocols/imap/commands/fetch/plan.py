@@ -1,0 +1,266 @@
+"""
+A list of FETCH items made ready to be run over many messages, and the run.
+
+Values from columns, descriptions and headers are made for a whole batch and written by one
+template. Whole messages are read and written one at a time. A client that does not read makes the
+run wait before the next batch or message is taken up (PAR-10).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from .....errors import BadSyntax, MessageGone, Refused
+from .....interfaces import SEEN
+from .....policy.link import Layer
+from .....wire.cursor import Cursor
+from ...session import Session
+from .items import Batch, Column, Item, ItemParser, Message, OfHeader, OfOctets, picked, short
+from .standard import FLAGS, MACROS, UID
+
+MAX_ITEMS = 1000
+"""Items of one FETCH."""
+
+ROWS = 1024
+"""Messages in a batch of columns."""
+
+FEWEST, MOST = 16, 512
+"""Messages in a batch of descriptions or headers; it grows as far as they are small."""
+
+BIG = 1 << 18
+"""Octets of a batch's answer above which the next batch is smaller."""
+
+PIECE_TCP, PIECE_TLS = 1 << 18, 1 << 16
+"""Octets of a message given to the transport at a time."""
+
+_WORD = re.compile(rb"[A-Za-z0-9][A-Za-z0-9.-]*")
+
+
+@attrs.frozen
+class Plan:
+    """
+    What to do for every message.
+
+    @ivar template: of the response up to the first item that needs the whole message
+    @ivar values: makes the values of the template, after the sequence number
+    @ivar bodies: items that need the whole message, with what stands before their value
+    @ivar headers: needs header blocks, besides whole messages
+    @ivar sets_seen: the messages are seen once this is answered
+    @ivar shows_flags: FLAGS are answered anyway
+    """
+
+    template: bytes
+    values: Sequence[Callable[[Batch], Iterable[Any]]]
+    bodies: Sequence[tuple[bytes, OfOctets]]
+    describes: bool
+    headers: bool
+    sets_seen: bool
+    shows_flags: bool
+
+
+def parse(cursor: Cursor, parsers: Mapping[bytes, ItemParser], *, by_uid: bool) -> Plan:
+    """
+    A macro, one item, or items in parentheses.
+
+    @param by_uid: UID is answered whether it was asked for or not (RFC 3501 section 6.4.8)
+    @raise BadSyntax: an item that is not there
+    """
+
+    def item() -> Item:
+        start = cursor.pos
+        parser = parsers.get(cursor.match(_WORD, "fetch-att")[0].upper())
+        if parser is None:
+            raise BadSyntax("fetch-att", start)
+        return parser(cursor)
+
+    items: list[Item] = [UID] if by_uid else []
+    if cursor.looking_at(b"("):
+        cursor.open()
+        items.append(item())
+        while not cursor.looking_at(b")"):
+            cursor.space()
+            if len(items) >= MAX_ITEMS:
+                raise BadSyntax(f"at most {MAX_ITEMS} items", cursor.pos)
+            items.append(item())
+        cursor.close()
+    else:
+        macro = MACROS.get(cursor.text[cursor.pos :].upper())
+        if macro is not None:
+            return compiled([*items, *macro])
+        items.append(item())
+    cursor.end()
+    return compiled(items)
+
+
+def compiled(items: Sequence[Item]) -> Plan:
+    """
+    The plan for these items; one that was asked for twice is answered once.
+    """
+    distinct: dict[object, Item] = {}
+    for item in items:
+        distinct.setdefault((item.label, item.key), item)
+    whole = any(isinstance(item, OfOctets) for item in distinct.values())
+    columns: list[Column] = []
+    bodies: list[OfOctets] = []
+    for item in distinct.values():
+        if isinstance(item, OfHeader):
+            if whole:
+                bodies.append(_of_whole(item))
+            else:
+                columns.append(_of_batch(item))
+        elif isinstance(item, OfOctets):
+            bodies.append(item)
+        else:
+            columns.append(item)
+    parts = [b"%b %b" % (each.label.replace(b"%", b"%%"), each.form) for each in columns]
+    labels = [each.label + b" " for each in bodies]
+    labels[1:] = [b" " + label for label in labels[1:]]
+    if labels and columns:
+        labels[0] = b" " + labels[0]
+    return Plan(
+        template=b"* %%d FETCH (%b%b" % (b" ".join(parts), b"" if bodies else b"%b)\r\n"),
+        values=[each.values for each in columns],
+        bodies=list(zip(labels, bodies, strict=True)),
+        describes=any(each.describes for each in columns),
+        headers=not whole and any(isinstance(each, OfHeader) for each in distinct.values()),
+        sets_seen=any(each.sets_seen for each in items),
+        shows_flags=FLAGS in columns,
+    )
+
+
+def _of_whole(item: OfHeader) -> OfOctets:
+    octets = item.octets
+    return OfOctets(item.label, lambda message: octets(message.header))
+
+
+def _of_batch(item: OfHeader) -> Column:
+    octets = item.octets
+    return Column(item.label, lambda batch: [short(octets(each)) for each in batch.headers])
+
+
+async def run(session: Session, plan: Plan, rows: Sequence[int]) -> bool:
+    """
+    Answer for these rows, ascending. Messages that are gone are left out.
+
+    @return: whether all of them were there
+    """
+    complete = True
+    small = not (plan.describes or plan.headers or plan.bodies)
+    size = ROWS if small else FEWEST
+    at = 0
+    while at < len(rows):
+        batch, found_all = await _batch(session, plan, rows[at : at + size])
+        at += size
+        complete = complete and found_all
+        if not batch.rows:
+            continue
+        tails = await _mark_seen(plan, batch)
+        if plan.bodies:
+            found_all = await _write_bodies(plan, batch, tails)
+            complete = complete and found_all
+        else:
+            text = b"".join(map(plan.template.__mod__, _lines(plan, batch, tails)))
+            session.write(text)
+            if not small:
+                size = min(size * 2, MOST) if len(text) < BIG else max(size // 2, FEWEST)
+            del text
+        await session.pace()
+    return complete
+
+
+def _lines(plan: Plan, batch: Batch, *tails: Sequence[bytes]) -> Iterable[tuple[Any, ...]]:
+    rows = batch.rows
+    if isinstance(rows, range):
+        numbers: Iterable[int] = range(rows.start + 1, rows.stop + 1)
+    else:
+        numbers = [row + 1 for row in rows]
+    return zip(numbers, *[values(batch) for values in plan.values], *tails, strict=True)
+
+
+async def _batch(session: Session, plan: Plan, rows: Sequence[int]) -> tuple[Batch, bool]:
+    """
+    The messages of these rows that are there, with what the plan needs of them.
+    """
+    mailbox = session.selected
+    uids = picked(mailbox.rows.uids, rows)
+    batch = Batch(session, mailbox, rows, uids)
+    needed: list[Sequence[Any]] = []
+    if plan.describes:
+        needed.append(await mailbox.describe(uids))
+    if plan.headers:
+        needed.append(await mailbox.headers(uids))
+    complete = all(None not in each for each in needed)
+    if not complete:
+        there = [at for at in range(len(rows)) if all(each[at] is not None for each in needed)]
+        batch.rows = [rows[at] for at in there]
+        batch.uids = [uids[at] for at in there]
+        needed = [[each[at] for at in there] for each in needed]
+    if plan.headers:
+        batch.headers = needed.pop()
+    if plan.describes:
+        batch.descriptions = needed.pop()
+    return batch, complete
+
+
+async def _mark_seen(plan: Plan, batch: Batch) -> list[bytes]:
+    """
+    Set C{\\Seen} where the plan asks for it; what follows the last item of each message: the flags
+    of those that had it not (RFC 3501 section 6.4.5).
+
+    A store that cannot write does not keep anybody from reading.
+    """
+    tails = [b""] * len(batch.rows)
+    mailbox = batch.mailbox
+    if not plan.sets_seen or mailbox.read_only:
+        return tails
+    unseen = [at for at, mask in enumerate(batch.of(mailbox.rows.flags)) if not mask & SEEN]
+    if not unseen:
+        return tails
+    try:
+        await mailbox.store([batch.uids[at] for at in unseen], "add", ["\\Seen"])
+    except Refused:
+        return tails
+    if not plan.shows_flags:
+        flags, text_of = batch.of(mailbox.rows.flags), batch.session.flags
+        for at in unseen:
+            text = text_of(flags[at], mailbox.is_recent(batch.uids[at]))
+            tails[at] = b" FLAGS (%b)" % text
+    return tails
+
+
+async def _write_bodies(plan: Plan, batch: Batch, tails: Sequence[bytes]) -> bool:
+    """
+    Read and write messages one at a time; whether all were there.
+    """
+    session, octets, complete = batch.session, batch.mailbox.octets, True
+    connection = session.connection
+    piece = PIECE_TLS if connection.link.layer is Layer.TLS else PIECE_TCP
+    write, template = connection.write, plan.template
+    for line, uid, tail in zip(_lines(plan, batch), batch.uids, tails, strict=True):
+        await connection.pace()
+        try:
+            message = Message(await octets(uid))
+        except MessageGone:
+            complete = False
+            continue
+        write(template % line)
+        for label, item in plan.bodies:
+            value = item.octets(message)
+            if not value:
+                write(label + (b'""' if value is not None else b"NIL"))
+            elif item.rendered:
+                write(label + value)
+            else:
+                write(b"%b%b{%d}\r\n" % (label, b"~" if item.binary else b"", len(value)))
+                if len(value) <= piece:
+                    write(value)
+                    continue
+                for start in range(0, len(value), piece):
+                    write(value[start : start + piece])
+                    await connection.pace()
+        write(tail + b")\r\n")
+    return complete

@@ -1,9 +1,10 @@
 """
 What a search asks for, as values: the grammar of IMAP SEARCH builds them, the store evaluates them.
 
-A query is a tree of the classes below. Whoever builds one keeps it within L{MAX_NODES} and L{MAX_DEPTH};
-evaluation refuses what is larger and never recurses over it. Text is compared as a case-folded substring
-of decoded text; an empty text matches every message that has the field (RFC 9051 section 6.4.4).
+A query is a tree of the classes below. Whoever builds one keeps it within L{MAX_NODES} and
+L{MAX_DEPTH}; evaluation refuses what is larger and never recurses over it. Text is compared as a
+case-folded substring of decoded text; an empty text matches every message that has the field (RFC
+9051 section 6.4.4).
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class Not:
 @attrs.frozen
 class Flag:
     """
-    A flag is there, or is not. Case does not matter; a keyword the mailbox does not know is nowhere.
+    A flag is there, or is not. Case does not matter; a keyword the mailbox does not know is
+    nowhere.
 
     @ivar name: C{\\Seen} and the like, C{\\Recent}, or a keyword
     """
@@ -93,8 +95,8 @@ class Uids:
 @attrs.frozen
 class Since:
     """
-    On the day or later. Days are those of UTC for the internal date, and those written in the header
-    for the date sent (RFC 3501 section 6.4.4).
+    On the day or later. Days are those of UTC for the internal date, and those written in the
+    header for the date sent (RFC 3501 section 6.4.4).
 
     @ivar internal: the internal date (SINCE), else the header's (SENTSINCE)
     """

@@ -1,0 +1,3 @@
+"""
+Mail in Maildir++ directories, with a SQLite record beside them.
+"""

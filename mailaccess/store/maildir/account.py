@@ -1,0 +1,447 @@
+"""
+One user's mail: the mailboxes of a Maildir, shared by the user's sessions in a process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import apsw
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mailaccess.errors import InUse, NoSuchMailbox, StoreFailed
+from mailaccess.interfaces import IAccount, IMovesMessages, MailboxInfo, Status
+from mailaccess.store import names
+from mailaccess.store.disk import Disk, Tree, refusal
+from mailaccess.store.maildir import folders, index
+from mailaccess.store.maildir.deliver import Transfer
+from mailaccess.store.maildir.index import Box, Index
+from mailaccess.store.maildir.ledger import Delta, Job, Ledger
+from mailaccess.store.maildir.mailbox import MaildirMailbox
+from mailaccess.store.maildir.shared import SharedMailbox
+from mailaccess.store.maildir.take import Adopt
+from mailaccess.store.maildir.upload import Upload
+
+if TYPE_CHECKING:
+    from mailaccess.store.accounts import MaildirAccounts
+
+_T = TypeVar("_T")
+
+
+@implementer(IAccount)
+class MaildirAccount:
+    """
+    An account.
+
+    @ivar sessions: how many use it
+    @ivar dead: its record was damaged or taken away: a new object has to be made
+    """
+
+    log = Logger()
+    powers: Collection[Any] = (IMovesMessages,)
+
+    def __init__(self, accounts: MaildirAccounts, name: str, path: str, disk: Disk) -> None:
+        self.accounts = accounts
+        self.reactor = accounts.reactor
+        self.options = accounts.options
+        self.kernel = accounts.kernel
+        self.name = name
+        self.tree = Tree(disk, path)
+        self.ledger = Ledger(self.tree, self._damaged)
+        self.bell = os.path.join(path, index.DIRECTORY, index.BELL)
+        self.sessions = 0
+        self.dead = False
+        self._index: Index | None = None
+        self._data_version = 0
+        self._inode = 0
+        self._epoch = 0
+        self._open: dict[int, SharedMailbox] = {}
+        self._lock: int | None = None
+
+    # ---- what its parts use --------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """
+        Make what is missing; in a thread.
+        """
+        try:
+            folders.make_root(self.tree.disk, self.tree.path)
+        except OSError as error:
+            raise refusal(error, "opening the Maildir") from error
+        index.prepare(self.ledger.path)
+
+    def seconds(self) -> float:
+        """
+        A clock.
+        """
+        return time.monotonic()
+
+    @property
+    def index(self) -> Index:
+        """
+        The record, to read, on the reactor.
+        """
+        if self._index is None:
+            if self.dead:
+                raise StoreFailed(detail="the record was damaged or taken away")
+            try:
+                self._index = Index(index.connect(self.ledger.path, writer=False))
+                self._inode = os.stat(self.ledger.path).st_ino
+            except apsw.Error as error:
+                raise self._refused(error) from error
+            except OSError as error:
+                raise refusal(error, "index") from error
+            self._data_version = 0
+        self.accounts.used(self)
+        return self._index
+
+    def epoch(self) -> int:
+        """
+        A number that changes when the record does, by whomsoever.
+        """
+        record = self.index
+        try:
+            version = record.connection.pragma("data_version")
+            inode = os.stat(self.ledger.path).st_ino
+        except (apsw.Error, OSError) as error:
+            self._die()
+            raise StoreFailed(detail=str(error)) from error
+        if inode != self._inode:
+            self._die()
+            raise StoreFailed(detail="the record was taken away")
+        if version != self._data_version:
+            self._data_version = version
+            self._epoch += 1
+        return self._epoch
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """
+        Read the record, all at one moment; its errors as ours.
+        """
+        connection = self.index.connection
+        try:
+            connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                connection.execute("COMMIT")
+        except apsw.Error as error:
+            raise self._refused(error) from error
+
+    def _refused(self, error: apsw.Error) -> Exception:
+        if index.is_damage(error):
+            index.set_aside(self.ledger.path)
+            self._die()
+        return index.refusal(error)
+
+    def _damaged(self) -> None:
+        # In the writer thread.
+        index.set_aside(self.ledger.path)
+        self.reactor.callFromThread(self._die)
+
+    def _die(self) -> None:
+        if not self.dead:
+            self.dead = True
+            self.log.error("the record of {user} has to be made anew", user=self.name)
+            self.accounts.replace(self)
+            self.doze()
+            for shared in self._open.values():
+                shared.notice()
+
+    def in_thread(self, work: Callable[..., _T], *arguments: Any) -> Awaitable[_T]:
+        """
+        Do something slow elsewhere; errors of the system and the record as ours.
+        """
+
+        def run() -> _T:
+            try:
+                return work(*arguments)
+            except OSError as error:
+                raise refusal(error) from error
+            except apsw.Error as error:
+                if index.is_damage(error):
+                    self._damaged()
+                raise index.refusal(error) from error
+
+        return deferToThreadPool(self.reactor, self.accounts.threads, run)
+
+    def submit(self, job: Job) -> Deferred[Any]:
+        """
+        Have a job done durably.
+        """
+        if self.dead:
+            raise StoreFailed(detail="the record was damaged or taken away")
+        return self.accounts.writer.submit(self.ledger, job)
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """
+        Call after some time, unless the account is closed by then.
+        """
+
+        def run() -> None:
+            if not self.dead and self.accounts.has(self):
+                call()
+
+        self.reactor.callLater(seconds, run)
+
+    def poll(self, call: Callable[[], None]) -> Callable[[], None]:
+        """
+        Call every now and then; returns what ends it.
+        """
+        return self.accounts.poll(call)
+
+    def failed(self, failure: Failure, what: str) -> None:
+        """
+        Log that something nobody waits for did not happen.
+        """
+        self.log.warn("{what} of {user}: {error}", what=what, user=self.name, error=failure.value)
+
+    def applied(self, delta: Delta) -> None:
+        """
+        Tell the mailbox that a job changed.
+        """
+        shared = self._open.get(delta.mailbox)
+        if shared is not None:
+            shared.apply(delta)
+
+    def left(self, shared: SharedMailbox) -> None:
+        """
+        A session left a mailbox.
+        """
+        shared.views -= 1
+        if not shared.views:
+            self.accounts.cooled(shared)
+
+    def doze(self) -> None:
+        """
+        Let go of descriptors and the database until they are needed again.
+        """
+        if self._index is not None:
+            with contextlib.suppress(apsw.Error):
+                self._index.connection.close(True)
+            self._index = None
+        for shared in self._open.values():
+            shared.doze()
+        self.accounts.writer.forget(self.ledger)
+
+    def forget(self) -> None:
+        """
+        Let go of everything.
+        """
+        for shared in self._open.values():
+            shared.unload()
+        self.doze()
+        self._open.clear()
+
+    # ---- mailboxes -----------------------------------------------------------------------------
+
+    async def box(self, name: str) -> Box:
+        """
+        The row of a mailbox that is there.
+        """
+        directory = names.directory_of(name)
+        if not self._there(directory):
+            raise NoSuchMailbox
+        with self.reading():
+            box = self.index.box_at(directory)
+        if box is None:
+            box = await self.submit(Adopt(directory))
+        return box
+
+    def _there(self, directory: str) -> bool:
+        try:
+            with self.tree.open() as at:
+                if not directory:
+                    return self.tree.disk.exists("cur", at)
+                return folders.is_mailbox(self.tree.disk, directory, at)
+        except OSError as error:
+            raise refusal(error) from error
+
+    async def shared(self, name: str) -> SharedMailbox:
+        """
+        An open mailbox, with everything taken in.
+        """
+        box = await self.box(name)
+        shared = self._open.get(box.id)
+        if shared is None:
+            shared = self._open[box.id] = SharedMailbox(self, _canonical(name), box)
+        shared.name = _canonical(name)
+        await shared.catch_up()
+        if shared.box.dirty:
+            shared.mirror()
+        return shared
+
+    async def mailboxes(self) -> Sequence[MailboxInfo]:
+        """
+        All names, C{INBOX} first.
+        """
+        found = await self.in_thread(folders.directories, self.tree.disk, self.tree)
+        subscribed = set(await self.subscriptions())
+        real = {name for name, _ in found}
+        parents = {parent for name in real for parent in names.parents_of(name)}
+        listed = sorted((real | parents) - {names.INBOX})
+        return [
+            MailboxInfo(
+                name,
+                selectable=name in real,
+                has_children=name in parents,
+                subscribed=name in subscribed,
+                special_use=names.special_use(name) if name in real else "",
+            )
+            for name in [names.INBOX, *listed]
+        ]
+
+    async def subscriptions(self) -> Sequence[str]:
+        """
+        Subscribed names.
+        """
+        try:
+            return sorted(folders.load_subscriptions(self.tree.disk, self.tree))
+        except OSError as error:
+            raise refusal(error, "subscriptions") from error
+
+    async def subscribe(self, name: str) -> None:
+        """
+        Durable.
+        """
+        await self.submit(folders.Subscribe(add=(_canonical(name),)))
+
+    async def unsubscribe(self, name: str) -> None:
+        """
+        Durable.
+        """
+        await self.submit(folders.Subscribe(remove=(_canonical(name),)))
+
+    async def create(self, name: str) -> None:
+        """
+        With those above it.
+        """
+        await self.submit(folders.Create(name))
+
+    async def delete(self, name: str) -> None:
+        """
+        Children stay.
+        """
+        number = await self.submit(folders.Delete(name))
+        shared = self._open.pop(number, None)
+        if shared is not None:
+            shared.gone = True
+            shared.notice()
+
+    async def rename(self, old: str, new: str) -> None:
+        """
+        Children too; of C{INBOX} the messages.
+        """
+        if not names.directory_of(old):
+            await self._empty_inbox(new)
+            return
+        await self.submit(folders.Rename(old, new))
+        missing = names.parents_of(new)
+        if missing:
+            await self.submit(folders.Create(missing[-1], exist_ok=True))
+        for shared in self._open.values():
+            with contextlib.suppress(NoSuchMailbox):
+                shared.refresh()
+                shared.name = names.name_of(shared.box.directory) or shared.name
+
+    async def _empty_inbox(self, new: str) -> None:
+        shared = await self.shared(names.INBOX)
+        await self.submit(folders.Create(new))
+        target = await self.box(new)
+        with self.reading():
+            uids = [row[0] for row in self.index.messages(shared.box.id, 1)]
+        if uids:
+            done = await self.submit(Transfer(shared.box.id, uids, target.id, move=True))
+            self.applied(done.target)
+            self.applied(done.source)
+
+    async def status(self, name: str) -> Status:
+        """
+        Counts, deliveries included.
+        """
+        shared = await self.shared(name)
+        with self.reading():
+            box = self.index.box(shared.box.id)
+            if box is None:
+                raise NoSuchMailbox
+            recent = max(box.first_recent, shared.first_recent)
+            counts = self.index.run(
+                "SELECT count(*), total(uid >= ?), total(NOT flags & 1), total(flags & 8 <> 0),"
+                " total(size) FROM message WHERE mailbox = ?",
+                (recent, box.id),
+            ).fetchone()
+        messages, new, unseen, deleted, size = (int(count) for count in counts)
+        return Status(
+            messages=messages,
+            recent=new,
+            unseen=unseen,
+            deleted=deleted,
+            uid_next=box.uid_next,
+            uid_validity=box.uid_validity,
+            highest_modseq=box.modseq,
+            size=size,
+        )
+
+    async def select(self, name: str, read_only: bool = False) -> MaildirMailbox:
+        """
+        A session's view of a mailbox.
+        """
+        shared = await self.shared(name)
+        if not shared.loaded:
+            await shared.load()
+        self.accounts.warmed(shared)
+        return MaildirMailbox(shared, read_only)
+
+    async def upload(self, name: str) -> Upload:
+        """
+        An upload into a mailbox.
+        """
+        box = await self.box(name)
+        shared = self._open.get(box.id)
+        if shared is None:
+            shared = self._open[box.id] = SharedMailbox(self, _canonical(name), box)
+        return Upload(shared, self.options.message_limit, lambda: None)
+
+    async def lock_maildrop(self) -> Callable[[], None]:
+        """
+        For one POP3 session at a time, in all processes.
+        """
+        try:
+            with self.tree.open(index.DIRECTORY) as at:
+                descriptor = self.tree.disk.extend("maildrop.lock", at)
+        except OSError as error:
+            raise refusal(error, "maildrop lock") from error
+        try:
+            # Of an open file, not of a process: another session of ours is kept out too, and the
+            # kernel lets go when a process dies.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise InUse(detail=str(error)) from error
+        held = [descriptor]
+
+        def release() -> None:
+            if held:
+                os.close(held.pop())
+
+        return release
+
+    def release(self) -> None:
+        """
+        One session fewer.
+        """
+        self.accounts.released(self)
+
+
+def _canonical(name: str) -> str:
+    return names.INBOX if name.upper() == names.INBOX else name

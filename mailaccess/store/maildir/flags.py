@@ -1,0 +1,222 @@
+"""
+Jobs that change what is known of messages: flags, their mirror in file names, and what can be lost.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Sequence
+
+import attrs
+
+from mailaccess.interfaces import SYSTEM_FLAGS, Description
+from mailaccess.store.maildir import index
+from mailaccess.store.maildir.filename import with_flags
+from mailaccess.store.maildir.index import Box, ranges_of
+from mailaccess.store.maildir.ledger import Delta, Job, Ledger
+from mailaccess.store.maildir.take import keyword_mask
+
+MIRROR_SLICE = 500
+"""Files renamed in one transaction at most."""
+
+_SYSTEM = {name.lower(): bit for name, bit in SYSTEM_FLAGS.items()}
+_ALL = (1 << 63) - 1
+
+
+def mask_of(ledger: Ledger, box: Box, flags: Collection[str], create: bool = True) -> int:
+    """
+    The mask of flags by name; C{\\Recent} is nobody's to change. Unknown keywords are made, or left
+    out.
+    """
+    mask = 0
+    keywords = []
+    for flag in flags:
+        if flag.startswith("\\"):
+            mask |= _SYSTEM.get(flag.lower(), 0)
+        elif create or box.keyword_bit(flag):
+            keywords.append(flag)
+    return mask | keyword_mask(ledger, box, keywords) if keywords else mask
+
+
+@attrs.frozen
+class FlagsStored:
+    """
+    What became of a L{StoreFlags}.
+
+    @ivar count: how many of the messages are there
+    """
+
+    delta: Delta
+    count: int
+    conflicts: Sequence[int]
+
+
+class StoreFlags(Job):
+    """
+    Change flags of messages; UIDs ascending. Returns a L{FlagsStored}.
+    """
+
+    def __init__(
+        self,
+        mailbox: int,
+        uids: Sequence[int],
+        operation: str,
+        flags: Collection[str],
+        unchanged_since: int | None,
+    ) -> None:
+        self.mailbox = mailbox
+        self.ranges = ranges_of(uids)
+        self.operation = operation
+        self.flags = flags
+        self.limit = _ALL if unchanged_since is None else unchanged_since
+
+    def apply(self, ledger: Ledger) -> FlagsStored:
+        """
+        One statement a range: C{new = (old & keep) | add}.
+        """
+        box = ledger.box(self.mailbox)
+        mask = mask_of(ledger, box, self.flags, self.operation != "remove")
+        keep, add = {"add": (-1, mask), "remove": (~mask, 0), "set": (0, mask)}[self.operation]
+        before, modseq = box.modseq, box.modseq + 1
+        places = [(box.id, low, high) for low, high in self.ranges]
+        many = ledger.index.run_many
+        conflicts: list[int] = []
+        if self.limit != _ALL:
+            found = many(
+                "SELECT uid FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? AND modseq > ?",
+                [(*place, self.limit) for place in places],
+            )
+            conflicts = [uid for (uid,) in found]
+        counts = many(
+            "SELECT count(*) FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ?", places
+        )
+        count = sum(n for (n,) in counts)
+        turned = many(
+            "SELECT uid, (flags & ?4) | ?5 FROM message"
+            " WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3"
+            " AND modseq <= ?6 AND (flags & ?4) | ?5 <> flags",
+            [(*place, keep, add, self.limit) for place in places],
+        ).fetchall()
+        if turned:
+            many(
+                "UPDATE message SET flags = (flags & ?4) | ?5, modseq = ?7"
+                " WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3"
+                " AND modseq <= ?6 AND (flags & ?4) | ?5 <> flags",
+                [(*place, keep, add, self.limit, modseq) for place in places],
+            )
+            box.modseq = modseq
+            box.dirty = True
+        ledger.index.save(box)
+        uids, masks = zip(*turned, strict=True) if turned else ((), ())
+        delta = Delta(box.id, before, box.modseq, box.uid_next, box.keywords, changed=(uids, masks))
+        return FlagsStored(delta, count, conflicts)
+
+
+class Mirror(Job):
+    """
+    Write flags into file names, some hundred at a time. Returns the UID to go on from, or None.
+
+    Rename, then sync the directory, then commit: whichever of them is lost, the name and what the
+    record says of the name do not differ in a way that looks like somebody else's change.
+    """
+
+    def __init__(self, mailbox: int, start: int = 1) -> None:
+        self.mailbox = mailbox
+        self.start = start
+
+    def apply(self, ledger: Ledger) -> int | None:
+        """
+        From UID C{start} on.
+        """
+        box = ledger.index.box(self.mailbox)
+        if box is None or not box.dirty:
+            return None
+        letters = box.letters
+        rows = ledger.index.run(
+            "SELECT uid, flags, name FROM message JOIN file USING(mailbox, uid)"
+            " WHERE mailbox = ? AND uid >= ? ORDER BY uid",
+            (box.id, self.start),
+        )
+        wanted: list[tuple[int, str, str]] = []
+        following = None
+        for uid, mask, stored in rows:
+            name = index.from_name(stored)
+            new = with_flags(name, mask, letters)
+            if new != name and not (":2," not in name and new == name + ":2,"):
+                if len(wanted) == MIRROR_SLICE:
+                    following = uid
+                    break
+                wanted.append((uid, name, new))
+        rows.close(True)
+        self._rename(ledger, box, wanted)
+        if following is None and self.start == 1:
+            box = ledger.box(self.mailbox)
+            box.dirty = False
+            ledger.index.save(box)
+        return following if following is not None or self.start == 1 else 1
+
+    def _rename(self, ledger: Ledger, box: Box, wanted: list[tuple[int, str, str]]) -> None:
+        if not wanted:
+            return
+        ledger.touch(box)
+        done = []
+        with ledger.tree.open(box.directory, "cur") as cur:
+            for uid, old, new in wanted:
+                try:
+                    ledger.disk.rename(old, new, cur, cur)
+                except FileNotFoundError:
+                    # Renamed or removed by others: the next look tells.
+                    continue
+                done.append((index.to_name(new), box.id, uid))
+        ledger.index.run_many("UPDATE file SET name = ? WHERE mailbox = ? AND uid = ?", done)
+
+
+class Claim(Job):
+    """
+    Say that a session was told of all messages below a UID.
+    """
+
+    def __init__(self, mailbox: int, uid: int) -> None:
+        self.mailbox = mailbox
+        self.uid = uid
+
+    def apply(self, ledger: Ledger) -> None:
+        """
+        Never backwards.
+        """
+        ledger.index.run(
+            "UPDATE mailbox SET first_recent = max(first_recent, ?) WHERE id = ?",
+            (self.uid, self.mailbox),
+        )
+
+
+class KeepDescriptions(Job):
+    """
+    Keep structures once computed.
+    """
+
+    def __init__(self, mailbox: int, found: Sequence[tuple[int, Description]]) -> None:
+        self.mailbox = mailbox
+        self.found = found
+
+    def apply(self, ledger: Ledger) -> None:
+        """
+        With a checksum each: they are sent as they are.
+        """
+        ledger.index.run_many(
+            "INSERT OR REPLACE INTO described"
+            " SELECT ?1, ?2, ?3, ?4, ?5, ?6"
+            " WHERE EXISTS(SELECT 1 FROM message WHERE mailbox = ?1 AND uid = ?2)",
+            [
+                (self.mailbox, uid, checksum(d), d.envelope, d.body, d.bodystructure)
+                for uid, d in self.found
+            ],
+        )
+
+
+def checksum(description: Description) -> int:
+    """
+    Of the three wire forms.
+    """
+    value = zlib.crc32(description.envelope)
+    return zlib.crc32(description.bodystructure, zlib.crc32(description.body, value))

@@ -1,0 +1,305 @@
+"""
+Jobs on the mailboxes of an account: create, delete, rename, subscribe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Sequence
+
+from mailaccess.errors import (
+    BadMailboxName,
+    MailboxExists,
+    MailboxHasChildren,
+    NoSuchMailbox,
+)
+from mailaccess.store import names
+from mailaccess.store.disk import Disk, Tree
+from mailaccess.store.maildir import index
+from mailaccess.store.maildir.ledger import Job, Ledger
+from mailaccess.store.maildir.take import next_validity, write_list
+
+SUBSCRIPTIONS = "subscriptions"
+_HEADER = "V\t2\n\n"
+_LARGEST = 4 * 1024 * 1024
+_ESCAPES = {"\x01" + "1": "\x01", "\x01t": "\t", "\x01r": "\r", "\x01n": "\n", "\x010": "\0"}
+
+
+def make_root(disk: Disk, path: str) -> None:
+    """
+    The account's Maildir with what belongs into it.
+
+    @raise OSError: also if the directory is somebody else's (PATH-04)
+    """
+    if not os.path.isdir(path):
+        os.makedirs(path, 0o700, exist_ok=True)
+    with Tree(disk, path).open() as at:
+        owner = os.fstat(at).st_uid
+        if os.geteuid() not in (0, owner):
+            raise PermissionError(f"{path} belongs to user {owner}")
+        made = False
+        for name in ("cur", "new", "tmp", index.DIRECTORY):
+            with contextlib.suppress(FileExistsError):
+                disk.mkdir(name, at)
+                made = True
+        if made:
+            disk.fsync(at)
+    bell = os.path.join(path, index.DIRECTORY, index.BELL)
+    if not os.path.exists(bell):
+        os.close(os.open(bell, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+
+
+def directories(disk: Disk, tree: Tree) -> list[tuple[str, str]]:
+    """
+    All mailboxes: name and directory; C{INBOX} first.
+    """
+    with tree.open() as at:
+        found = [(names.INBOX, "")]
+        for directory in sorted(disk.listdir(at)):
+            if directory[0] != ".":
+                continue
+            name = names.name_of(directory)
+            if name is not None and is_mailbox(disk, directory, at):
+                found.append((name, directory))
+    return found
+
+
+def is_mailbox(disk: Disk, directory: str, at: int) -> bool:
+    """
+    Whether a directory below the Maildir is a mailbox, and not a symbolic link to one.
+    """
+    try:
+        below = disk.open_directory(directory, at)
+    except OSError:
+        return False
+    try:
+        return disk.exists("cur", below)
+    finally:
+        os.close(below)
+
+
+def below(directory: str, other: str) -> bool:
+    """
+    Whether the other directory is the mailbox or one of its children.
+    """
+    return other == directory or other.startswith(directory + ".")
+
+
+class Create(Job):
+    """
+    Make a mailbox, and those above it that are missing.
+
+    @ivar exist_ok: it may be there already
+    """
+
+    def __init__(self, name: str, exist_ok: bool = False) -> None:
+        self.name = name
+        self.directory = names.directory_of(name)
+        self.exist_ok = exist_ok
+        self._made: list[str] = []
+
+    def apply(self, ledger: Ledger) -> None:
+        """
+        A directory is made complete under another name first, so that it is there all or not.
+        """
+        with ledger.tree.open() as root:
+            if not self.directory or is_mailbox(ledger.disk, self.directory, root):
+                if self.exist_ok:
+                    return
+                raise MailboxExists
+            for name in [*names.parents_of(self.name), self.name]:
+                directory = names.directory_of(name)
+                if directory and not is_mailbox(ledger.disk, directory, root):
+                    self._make(ledger, root, directory)
+        ledger.also_sync()
+
+    def _make(self, ledger: Ledger, root: int, directory: str) -> None:
+        disk = ledger.disk
+        if disk.exists(directory, root):
+            # A directory that is no mailbox: complete what a crash or a person left.
+            temporary = directory
+        else:
+            temporary = f"{index.DIRECTORY}/new.{os.urandom(8).hex()}"
+            disk.mkdir(temporary, root)
+        with ledger.tree.open(*temporary.split("/")) as at:
+            for name in ("new", "tmp", "cur"):
+                with contextlib.suppress(FileExistsError):
+                    disk.mkdir(name, at)
+            with contextlib.suppress(FileExistsError):
+                os.close(disk.create("maildirfolder", at))
+        with ledger.tree.open(*temporary.split("/")) as at:
+            disk.fsync(at)
+        validity = next_validity(ledger)
+        old = ledger.index.box_at(directory)
+        if old is not None:
+            ledger.index.drop_box(old.id)
+        if temporary != directory:
+            disk.rename(temporary, directory, root, root)
+        self._made.append(directory)
+        write_list(ledger.tree, directory, validity, 1)
+        ledger.index.add_box(directory, validity, 1)
+
+    def undo(self, ledger: Ledger) -> None:
+        """
+        Remove what was made.
+        """
+        for directory in self._made:
+            shutil.rmtree(os.path.join(ledger.tree.path, directory), ignore_errors=True)
+
+
+class Delete(Job):
+    """
+    Remove a mailbox; its children stay. Returns the number it had in the record, or 0.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.directory = names.directory_of(name)
+        if not self.directory:
+            raise BadMailboxName("INBOX cannot be deleted")
+        self._away = ""
+
+    def apply(self, ledger: Ledger) -> int:
+        """
+        One rename takes it away; the files go later.
+        """
+        disk = ledger.disk
+        with ledger.tree.open() as root:
+            if not is_mailbox(disk, self.directory, root):
+                prefix = self.directory + "."
+                if any(name.startswith(prefix) for name in disk.listdir(root)):
+                    raise MailboxHasChildren
+                raise NoSuchMailbox
+            box = ledger.index.box_at(self.directory)
+            if box is not None:
+                ledger.index.drop_box(box.id)
+            away = f"{index.DIRECTORY}/gone.{os.urandom(8).hex()}"
+            disk.rename(self.directory, away, root, root)
+            self._away = away
+        ledger.also_sync()
+        return box.id if box is not None else 0
+
+    def undo(self, ledger: Ledger) -> None:
+        """
+        Back to its place.
+        """
+        if self._away:
+            with ledger.tree.open() as root:
+                ledger.disk.rename(self._away, self.directory, root, root)
+            self._away = ""
+
+    def settle(self, ledger: Ledger) -> None:
+        """
+        Remove the files.
+        """
+        shutil.rmtree(os.path.join(ledger.tree.path, self._away), ignore_errors=True)
+
+
+class Rename(Job):
+    """
+    Give a mailbox and its children other names. Returns the directories, old and new.
+
+    Each directory is renamed at once; a crash in between leaves mailboxes under old or new names,
+    complete and with their UIDs.
+    """
+
+    def __init__(self, old: str, new: str) -> None:
+        self.old = names.directory_of(old)
+        self.name = new
+        self.new = names.directory_of(new)
+        if below(self.old, self.new) and self.old != self.new:
+            raise BadMailboxName("A mailbox cannot become its own child")
+        self._done: list[tuple[str, str]] = []
+
+    def apply(self, ledger: Ledger) -> Sequence[tuple[str, str]]:
+        """
+        All that is below, too.
+        """
+        disk = ledger.disk
+        with ledger.tree.open() as root:
+            there = set(disk.listdir(root))
+            moves = sorted(
+                (name, self.new + name[len(self.old) :])
+                for name in there
+                if below(self.old, name) and is_mailbox(disk, name, root)
+            )
+            if not moves:
+                raise NoSuchMailbox
+            if not self.new or any(new in there for _, new in moves):
+                raise MailboxExists
+            for _, new in moves:
+                if names.name_of(new) is None:
+                    raise BadMailboxName(detail="a child would get too long a name")
+            for old, new in moves:
+                disk.rename(old, new, root, root)
+                self._done.append((old, new))
+                stale = ledger.index.box_at(new)
+                if stale is not None:
+                    ledger.index.drop_box(stale.id)
+                ledger.index.run("UPDATE mailbox SET directory = ? WHERE directory = ?", (new, old))
+        ledger.also_sync()
+        return self._done
+
+    def undo(self, ledger: Ledger) -> None:
+        """
+        Back again.
+        """
+        with ledger.tree.open() as root:
+            while self._done:
+                old, new = self._done.pop()
+                with contextlib.suppress(OSError):
+                    ledger.disk.rename(new, old, root, root)
+
+
+class Subscribe(Job):
+    """
+    Add names to the subscriptions or take them out.
+    """
+
+    def __init__(self, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
+        for name in add:
+            names.directory_of(name)
+        self.add = add
+        self.remove = remove
+
+    def apply(self, ledger: Ledger) -> None:
+        """
+        The file is replaced at once; the transaction keeps others of ours out.
+        """
+        found = load_subscriptions(ledger.disk, ledger.tree)
+        wanted = [name for name in found if name not in self.remove]
+        wanted += [name for name in self.add if name not in wanted]
+        if wanted != found:
+            lines = [_line(name) for name in wanted]
+            data = os.fsencode(_HEADER + "".join(f"{line}\n" for line in lines))
+            ledger.tree.replace(SUBSCRIPTIONS, data)
+
+
+def _line(name: str) -> str:
+    directory = names.directory_of(name)
+    return directory[1:].replace(".", "\t") if directory else names.INBOX
+
+
+def load_subscriptions(disk: Disk, tree: Tree) -> list[str]:
+    """
+    The subscribed names, from the file that Dovecot has too: version 2 has tabs between the parts
+    of a name, version 1 full stops.
+    """
+    try:
+        with tree.open() as at:
+            text = os.fsdecode(disk.read(SUBSCRIPTIONS, at, _LARGEST))
+    except FileNotFoundError:
+        return []
+    second = text.startswith("V\t2\n")
+    found = []
+    for line in text.split("\n")[2 if second else 0 :]:
+        if not line:
+            continue
+        if second:
+            line = re.sub("\x01.", lambda e: _ESCAPES.get(e[0], e[0]), line.replace("\t", "."))
+        name = names.INBOX if line.upper() == names.INBOX else names.name_of(f".{line}")
+        if name is not None and name not in found:
+            found.append(name)
+    return found

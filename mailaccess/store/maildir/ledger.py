@@ -1,0 +1,308 @@
+"""
+Where changes of an account become durable: jobs, run together in one transaction, in the writer
+thread.
+
+The order is what durability rests on (DS-01)::
+
+    each job   prepare   writes and syncs its files under temporary names
+    BEGIN IMMEDIATE      from here on no other process changes the account
+    each job   apply     gives files their names, writes rows; in a savepoint of its own
+    directories synced, lists of UIDs appended
+    COMMIT               synced by SQLite (synchronous=FULL)
+    each job   settle    what may as well not happen
+
+Only then a job's result is handed out. A job that fails is undone alone; if the directories or the
+commit fail, all are, and the connection is closed: a sync that failed is not tried again on the
+same descriptor (DS-10).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import apsw
+import attrs
+
+from mailaccess.errors import LimitReached, Refused, StoreFailed
+from mailaccess.store.disk import Tree
+from mailaccess.store.disk import refusal as disk_refusal
+from mailaccess.store.maildir import index, uidlist
+from mailaccess.store.maildir.columns import Row
+from mailaccess.store.maildir.filename import base_of
+from mailaccess.store.maildir.index import Box, Index
+
+_MOST_UIDS = 2**32 - 1
+
+
+@attrs.frozen
+class Delta:
+    """
+    What a job changed in a mailbox.
+
+    @ivar before: mod-sequence of the mailbox before; C{after}: and now
+    @ivar changed: UIDs, ascending, and their flags now
+    """
+
+    mailbox: int
+    before: int
+    after: int
+    uid_next: int
+    keywords: Sequence[str]
+    added: Sequence[Row] = ()
+    removed: Sequence[int] = ()
+    changed: tuple[Sequence[int], Sequence[int]] = ((), ())
+
+
+class Job:
+    """
+    One change. C{apply} returns the result.
+    """
+
+    def prepare(self, ledger: Ledger) -> None:
+        """
+        Outside the transaction, before it.
+        """
+
+    def apply(self, ledger: Ledger) -> Any:
+        """
+        Inside the transaction.
+        """
+        raise NotImplementedError
+
+    def undo(self, ledger: Ledger) -> None:
+        """
+        The transaction will not be: put files back.
+        """
+
+    def settle(self, ledger: Ledger) -> None:
+        """
+        The transaction is durable.
+        """
+
+
+@attrs.define
+class _Touched:
+    directory: str
+    new_before: int
+    cur_before: int
+    clean: bool
+    sync: bool
+
+
+class Ledger:
+    """
+    The writing side of an account. Belongs to the writer thread, but for its construction.
+
+    @ivar tree: the Maildir
+    @ivar damaged: called in the writer thread when the record turned out to be damaged
+    """
+
+    def __init__(self, tree: Tree, damaged: Callable[[], None] = lambda: None) -> None:
+        self.tree = tree
+        self.disk = tree.disk
+        self.damaged = damaged
+        self.path = os.path.join(tree.path, index.DIRECTORY, index.FILE)
+        self._index: Index | None = None
+        self._touched: dict[int, _Touched] = {}
+        self._also: set[tuple[str, ...]] = set()
+
+    @property
+    def index(self) -> Index:
+        """
+        The record, to write.
+        """
+        if self._index is None:
+            self._index = Index(index.connect(self.path, writer=True))
+        return self._index
+
+    def close(self) -> None:
+        """
+        Let go of the database until it is needed again.
+        """
+        if self._index is not None:
+            self._index.connection.close(True)
+            self._index = None
+
+    def box(self, mailbox: int) -> Box:
+        """
+        The row of a mailbox that is expected to be there.
+        """
+        box = self.index.box(mailbox)
+        if box is None:
+            raise StoreFailed("Mailbox was deleted", detail=f"mailbox {mailbox} is gone")
+        return box
+
+    def touch(self, box: Box, sync: bool = True) -> None:
+        """
+        Say that files in C{cur} or C{new} of a mailbox are about to change.
+
+        The times of both directories are looked at before and after. If they were as last seen, the
+        change is ours alone (but for the moments between, for which the mailbox stays suspect).
+        """
+        known = self._touched.get(box.id)
+        if known is None:
+            new, cur = self._times(box.directory)
+            clean = cur == box.cur_seen
+            self._touched[box.id] = _Touched(box.directory, new, cur, clean, sync)
+        else:
+            known.sync = known.sync or sync
+
+    def also_sync(self, *parts: str) -> None:
+        """
+        Sync this directory too before the commit.
+        """
+        self._also.add(parts)
+
+    def _times(self, directory: str) -> tuple[int, int]:
+        with self.tree.open(directory) as at:
+            return self.disk.stat("new", at).st_mtime_ns, self.disk.stat("cur", at).st_mtime_ns
+
+    def assign(self, box: Box, bases: Sequence[str]) -> range:
+        """
+        Give UIDs to new messages, and list them.
+        """
+        first = box.uid_next
+        box.uid_next += len(bases)
+        if box.uid_next > _MOST_UIDS:
+            raise LimitReached(detail="no UIDs left")
+        reserve = box.uid_next > box.reserved
+        lines = [f"{uid} {base}\n" for uid, base in enumerate(bases, first)]
+        if reserve:
+            box.reserved = box.uid_next + uidlist.RESERVE
+            lines.append(f"R {box.reserved}\n")
+        uidlist.append(self.tree, box.directory, "".join(lines), reserve)
+        return range(first, box.uid_next)
+
+    def insert(self, box: Box, rows: Sequence[Row], names: Sequence[str]) -> None:
+        """
+        Write the rows of new messages.
+        """
+        self.index.run_many(
+            "INSERT INTO message(mailbox, uid, flags, modseq, size, date) VALUES(?, ?, ?, ?, ?, ?)",
+            [(box.id, *row) for row in rows],
+        )
+        self.index.run_many(
+            "INSERT INTO file(mailbox, uid, name) VALUES(?, ?, ?)",
+            [(box.id, row[0], index.to_name(name)) for row, name in zip(rows, names, strict=True)],
+        )
+
+    def delete(self, box: Box, uids: Sequence[int], modseq: int) -> None:
+        """
+        Remove the rows of messages, and remember that they went.
+        """
+        ranges = [(box.id, low, high) for low, high in index.ranges_of(uids)]
+        for table in ("message", "file", "described"):
+            self.index.run_many(
+                f"DELETE FROM {table} WHERE mailbox = ? AND uid BETWEEN ? AND ?",  # noqa: S608
+                ranges,
+            )
+        self.index.run_many(
+            "INSERT INTO expunged(mailbox, modseq, uid) VALUES(?, ?, ?)",
+            [(box.id, modseq, uid) for uid in uids],
+        )
+
+    def locate(self, at: int, name: str) -> str | None:
+        """
+        The name that a file in a directory has now, if another program renamed it.
+        """
+        if self.disk.exists(name, at):
+            return name
+        base = base_of(name)
+        for found in self.disk.listdir(at):
+            if base_of(found) == base:
+                return found
+        return None
+
+    def run(self, jobs: Sequence[Job]) -> list[Any]:
+        """
+        Do these jobs. Returns for each its result, or the exception that it failed with.
+        """
+        outcomes: list[Any] = [None] * len(jobs)
+        ready = []
+        for number, job in enumerate(jobs):
+            outcomes[number] = self._guarded(job.prepare, job)
+            if not isinstance(outcomes[number], BaseException):
+                ready.append(number)
+        if not ready:
+            return outcomes
+        self._touched.clear()
+        self._also.clear()
+        done: list[int] = []
+        try:
+            self.index.run("BEGIN IMMEDIATE")
+            for number in ready:
+                self.index.run("SAVEPOINT job")
+                outcomes[number] = self._guarded(jobs[number].apply, jobs[number])
+                if isinstance(outcomes[number], BaseException):
+                    self.index.run("ROLLBACK TO job")
+                else:
+                    done.append(number)
+                self.index.run("RELEASE job")
+            self._sync_directories()
+            self.index.run("COMMIT")
+        except Exception as error:
+            reason = self._reason(error)
+            self._give_up()
+            for number in reversed(ready):
+                if number in done or not isinstance(outcomes[number], BaseException):
+                    with contextlib.suppress(Exception):
+                        jobs[number].undo(self)
+                    outcomes[number] = reason
+            return outcomes
+        self._ring()
+        for number in done:
+            with contextlib.suppress(OSError, apsw.Error, Refused):
+                jobs[number].settle(self)
+        return outcomes
+
+    def _guarded(self, step: Callable[[Ledger], Any], job: Job) -> Any:
+        try:
+            return step(self)
+        except Exception as error:
+            with contextlib.suppress(Exception):
+                job.undo(self)
+            return self._reason(error)
+
+    def _reason(self, error: Exception) -> Exception:
+        if isinstance(error, Refused):
+            return error
+        if isinstance(error, OSError):
+            return disk_refusal(error)
+        if isinstance(error, apsw.Error):
+            if index.is_damage(error):
+                self.damaged()
+            return index.refusal(error)
+        return error
+
+    def _give_up(self) -> None:
+        with contextlib.suppress(Exception):
+            if self._index is not None:
+                if self._index.connection.in_transaction:
+                    self._index.run("ROLLBACK")
+                self.close()
+        self._index = None
+
+    def _sync_directories(self) -> None:
+        for mailbox, touched in self._touched.items():
+            if touched.sync:
+                self.tree.sync(touched.directory, "cur")
+            box = self.index.box(mailbox)
+            if box is None or box.directory != touched.directory:
+                continue
+            new, cur = self._times(box.directory)
+            if box.new_seen == touched.new_before:
+                box.new_seen = new
+            if touched.clean:
+                box.cur_seen = cur
+            box.suspect = True
+            self.index.save(box)
+        for parts in self._also:
+            self.tree.sync(*parts)
+
+    def _ring(self) -> None:
+        # What other processes watch: the write-ahead log changes before a commit can be seen.
+        with contextlib.suppress(OSError):
+            os.utime(os.path.join(self.tree.path, index.DIRECTORY, index.BELL))

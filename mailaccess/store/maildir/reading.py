@@ -1,0 +1,207 @@
+"""
+Messages of a mailbox as octets, header blocks and structures.
+
+Reading is done at once, from the page cache; long messages and what has to be searched for in a
+directory are left to a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from twisted.internet.task import deferLater
+
+from mailaccess.interfaces import Description
+from mailaccess.message.header import header_end
+from mailaccess.message.lineends import to_crlf
+from mailaccess.message.structure import describe
+from mailaccess.store.disk import refusal
+from mailaccess.store.maildir.filename import base_of
+from mailaccess.store.maildir.flags import KeepDescriptions, checksum
+from mailaccess.store.maildir.index import from_name, ranges_of
+from mailaccess.store.search import Message
+
+if TYPE_CHECKING:
+    from mailaccess.store.maildir.shared import SharedMailbox
+
+_LONG = 1024 * 1024
+_AHEAD = 128
+_REMEMBERED = 4096
+_HEAD = 16 * 1024
+_SLICE = 0.02
+
+
+class Reader:
+    """
+    What sessions read of a mailbox.
+    """
+
+    def __init__(self, shared: SharedMailbox) -> None:
+        self._shared = shared
+
+    def name(self, uid: int) -> str | None:
+        """
+        The file name of a message, as the record has it; the following ones are remembered too.
+        """
+        names = self._shared.names
+        found = names.get(uid)
+        if found is None:
+            if len(names) > _REMEMBERED:
+                names.clear()
+            with self._shared.account.reading():
+                rows = self._shared.account.index.run(
+                    "SELECT uid, name FROM file WHERE mailbox = ? AND uid >= ?"
+                    " ORDER BY uid LIMIT ?",
+                    (self._shared.box.id, uid, _AHEAD),
+                ).fetchall()
+            names.update((number, from_name(name)) for number, name in rows)
+            found = names.get(uid)
+        return found
+
+    async def octets(self, uid: int) -> bytes | None:
+        """
+        A whole message with CRLF line ends, or None.
+        """
+        columns = self._shared.columns
+        row = columns.find(uid)
+        if row >= 0 and columns.arrays[3][row] > _LONG:
+            data = await self._shared.account.in_thread(self._read, uid, self.name(uid), -1)
+        else:
+            data = self._read(uid, self.name(uid), -1)
+        if data is None:
+            data = await self._again(uid)
+        return None if data is None else to_crlf(data)
+
+    def _read(self, uid: int, name: str | None, limit: int) -> bytes | None:
+        if name is None:
+            return None
+        shared = self._shared
+        try:
+            return shared.account.tree.disk.read(name, shared.cur(), limit)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise refusal(error, f"message {uid}") from error
+
+    async def _again(self, uid: int) -> bytes | None:
+        """
+        Read a message whose file is not where it was: renamed by us or by another program.
+        """
+        shared = self._shared
+        shared.names.pop(uid, None)
+        for _ in range(3):
+            name = self.name(uid)
+            if name is None:
+                return None
+            data = self._read(uid, name, -1)
+            if data is not None:
+                return data
+            found = await shared.account.in_thread(self._locate, name)
+            if found is None:
+                shared.names.pop(uid, None)
+                continue
+            shared.names[uid] = found
+        return None
+
+    def _locate(self, name: str) -> str | None:
+        base = base_of(name)
+        tree = self._shared.account.tree
+        for below in ("cur", "new"):
+            with tree.open(self._shared.box.directory, below) as at:
+                for found in tree.disk.listdir(at):
+                    if base_of(found) == base:
+                        return found
+        return None
+
+    async def matching(
+        self, uids: Sequence[int], test: Callable[[int, Message], bool]
+    ) -> Sequence[bool]:
+        """
+        Which messages pass a test; reads and decides in a thread.
+        """
+        names = [self.name(uid) for uid in uids]
+        found: list[bool] = []
+        while len(found) < len(uids):
+            missing = await self._shared.account.in_thread(self._match, uids, names, test, found)
+            if missing:
+                # Renamed since: found by its base, and decided here.
+                data = await self.octets(uids[len(found)])
+                found.append(data is not None and test(len(found), Message(data)))
+        return found
+
+    def _match(
+        self,
+        uids: Sequence[int],
+        names: Sequence[str | None],
+        test: Callable[[int, Message], bool],
+        found: list[bool],
+    ) -> bool:
+        shared = self._shared
+        with shared.account.tree.open(shared.box.directory, "cur") as cur:
+            for number in range(len(found), len(uids)):
+                name = names[number]
+                try:
+                    data = shared.account.tree.disk.read(name, cur) if name is not None else None
+                except FileNotFoundError:
+                    data = None
+                if data is None:
+                    return True
+                found.append(test(number, Message(to_crlf(data))))
+        return False
+
+    async def headers(self, uids: Sequence[int]) -> Sequence[bytes | None]:
+        """
+        Header blocks with CRLF.
+        """
+        found: list[bytes | None] = []
+        until = self._shared.account.seconds() + _SLICE
+        for uid in uids:
+            data = self._read(uid, self.name(uid), _HEAD)
+            if data is None or (len(data) == _HEAD and header_end(data) == _HEAD):
+                data = await self.octets(uid)
+            if data is not None:
+                data = to_crlf(data[: header_end(data)])
+                if not data.endswith(b"\r\n\r\n") and data != b"\r\n":
+                    data = data + b"\r\n" if data.endswith(b"\r\n") else data + b"\r\n\r\n"
+            found.append(data)
+            until = await self._pause(until)
+        return found
+
+    async def _pause(self, until: float) -> float:
+        account = self._shared.account
+        if account.seconds() < until:
+            return until
+        await deferLater(account.reactor, 0)
+        return account.seconds() + _SLICE
+
+    async def describe(self, uids: Sequence[int]) -> Sequence[Description | None]:
+        """
+        Structures: from the record, else computed and kept.
+        """
+        shared = self._shared
+        account = shared.account
+        kept: dict[int, Description] = {}
+        with account.reading():
+            rows = account.index.run_many(
+                "SELECT uid, sum, envelope, body, bodystructure FROM described"
+                " WHERE mailbox = ? AND uid BETWEEN ? AND ?",
+                [(shared.box.id, low, high) for low, high in ranges_of(sorted(set(uids)))],
+            )
+            for uid, total, *forms in rows:
+                description = Description(*forms)
+                if checksum(description) == total:
+                    kept[uid] = description
+        fresh: list[tuple[int, Description]] = []
+        until = account.seconds() + _SLICE
+        for uid in uids:
+            if uid not in kept:
+                data = await self.octets(uid)
+                if data is not None:
+                    kept[uid] = describe(data)
+                    fresh.append((uid, kept[uid]))
+                until = await self._pause(until)
+        if fresh:
+            job = KeepDescriptions(shared.box.id, fresh)
+            account.submit(job).addErrback(account.failed, "keeping structures")
+        return [kept.get(uid) for uid in uids]

@@ -1,0 +1,216 @@
+"""
+Looking at the directories of a mailbox, in a thread, and comparing with the record.
+
+What is found is only a L{Sighting}; L{mailaccess.store.maildir.take} takes it in, inside a
+transaction, and leaves out what changed meanwhile. The record is read before the directories are:
+whatever happens between shows itself as an arrival or a change that the transaction recognises as
+done already.
+
+A file that one C{readdir} does not show may have been renamed while it ran. It counts as gone only
+after a listing during which the directory did not change, or after it was missing from several
+(DS-06).
+"""
+
+from __future__ import annotations
+
+import stat
+import time
+from collections.abc import Collection, Mapping
+
+import attrs
+
+from mailaccess.message.lineends import crlf_size
+from mailaccess.store.disk import Disk, Tree
+from mailaccess.store.maildir import index, uidlist
+from mailaccess.store.maildir.filename import base_of, sizes_of
+
+LOOKS = 4
+"""Listings that a file must be missing from if the directory never stays the same during one."""
+
+_GRAIN = 100_000_000
+_COARSE_GRAIN = 2_100_000_000
+_SECOND = 1_000_000_000
+
+
+@attrs.frozen
+class Arrival:
+    """
+    A file that is not in the record.
+
+    @ivar in_new: it is in C{new}, else in C{cur}
+    @ivar size: with CRLF line ends
+    @ivar date: when it was last written, seconds
+    @ivar rename: its base is another message's: give it its own
+    """
+
+    in_new: bool
+    name: str
+    size: int
+    date: int
+    rename: bool = False
+
+
+@attrs.frozen
+class Sighting:
+    """
+    How directories differ from the record.
+
+    @ivar full: C{cur} was listed too
+    @ivar uid_next: the record's when it was read
+    @ivar racy: something may have changed in the same tick of the clock after the look
+    @ivar renamed: UID, name in the record, name now
+    @ivar vanished: UID, name in the record
+    @ivar before: the list of UIDs, for a mailbox that is not in the record yet
+    """
+
+    full: bool
+    uid_next: int
+    new_time: int
+    cur_time: int
+    racy: bool
+    arrivals: list[Arrival]
+    renamed: list[tuple[int, str, str]]
+    vanished: list[tuple[int, str]]
+    adopting: bool = False
+    before: uidlist.UidList | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.arrivals or self.renamed or self.vanished or self.adopting)
+
+
+def is_racy(modified: int, now: int) -> bool:
+    """
+    Whether a change after C{now} could leave the time of a directory as it is (nanoseconds; DS-07).
+    """
+    grain = _GRAIN if modified % _SECOND else _COARSE_GRAIN
+    return now - modified < grain
+
+
+def look(tree: Tree, path: str, mailbox: int, full: bool) -> Sighting | None:
+    """
+    Compare the directories of a mailbox with the record; None if the record has no such mailbox.
+
+    @param path: of the database
+    @param full: list C{cur} too
+    @raise OSError: nothing can be said, above all not that anything is gone (DS-11)
+    """
+    known: dict[str, int] = {}
+    connection = index.connect(path, writer=False)
+    try:
+        record = index.Index(connection)
+        connection.execute("BEGIN")
+        box = record.box(mailbox)
+        if box is None:
+            return None
+        if full:
+            known = {name: uid for uid, name in record.names(mailbox, [(1, 2**32)])}
+    finally:
+        connection.close(True)
+    with tree.open(box.directory) as top:
+        return _Look(tree, box, known, full or not box.adopted).run(top)
+
+
+class _Look:
+    def __init__(self, tree: Tree, box: index.Box, known: dict[str, int], full: bool) -> None:
+        self.tree = tree
+        self.disk: Disk = tree.disk
+        self.box = box
+        self.known = known
+        self.full = full
+        self.arrivals: list[Arrival] = []
+        self.renamed: list[tuple[int, str, str]] = []
+        self.vanished: list[tuple[int, str]] = []
+
+    def run(self, top: int) -> Sighting:
+        box = self.box
+        with self.tree.open(box.directory, "new") as new:
+            new_time, names, new_racy = self._list(new)
+            for name in names:
+                self._arrived(new, name, in_new=True)
+        cur_time, cur_racy = box.cur_seen, False
+        if self.full:
+            with self.tree.open(box.directory, "cur") as cur:
+                cur_time, names, cur_racy = self._list(cur)
+                self._compare(cur, set(names))
+        adopting = not box.adopted
+        return Sighting(
+            full=self.full,
+            uid_next=box.uid_next,
+            new_time=new_time,
+            cur_time=cur_time,
+            racy=cur_racy if self.full else new_racy,
+            arrivals=self.arrivals,
+            renamed=self.renamed,
+            vanished=self.vanished,
+            adopting=adopting,
+            before=uidlist.load(self.disk, top) if adopting else None,
+        )
+
+    def _list(self, at: int) -> tuple[int, list[str], bool]:
+        now = time.time_ns()
+        modified = self.disk.stat(".", at).st_mtime_ns
+        names = [name for name in self.disk.listdir(at) if name[0] != "."]
+        return modified, names, is_racy(modified, now)
+
+    def _compare(self, cur: int, names: set[str]) -> None:
+        known = self.known
+        strange = names - known.keys()
+        missing = known.keys() - names
+        if not strange and not missing:
+            return
+        by_base = {base_of(name): name for name in known} if strange else {}
+        seen: dict[str, str] = {}
+        for name in sorted(strange):
+            base = base_of(name)
+            old = by_base.get(base)
+            if old is not None and old in missing and base not in seen:
+                seen[base] = name
+                self.renamed.append((known[old], old, name))
+                continue
+            # One file may be listed under its old and its new name while it is renamed: both must
+            # be there now for this to be a second message with the same base.
+            double = old is not None or base in seen
+            other = seen.get(base) or old
+            if double and not (other and self.disk.exists(other, cur)):
+                continue
+            seen.setdefault(base, name)
+            self._arrived(cur, name, in_new=False, rename=double)
+        missing -= {old for _, old, _ in self.renamed}
+        if missing:
+            self._confirm(cur, missing)
+
+    def _confirm(self, cur: int, missing: Collection[str]) -> None:
+        wanted = {base_of(name): name for name in missing}
+        for _ in range(LOOKS):
+            before = self.disk.stat(".", cur).st_mtime_ns
+            now = time.time_ns()
+            for name in self.disk.listdir(cur):
+                old = wanted.pop(base_of(name), None)
+                if old is not None and name != old:
+                    self.renamed.append((self.known[old], old, name))
+            steady = self.disk.stat(".", cur).st_mtime_ns == before and not is_racy(before, now)
+            if not wanted or steady:
+                break
+        self.vanished = sorted((self.known[name], name) for name in wanted.values())
+
+    def _arrived(self, at: int, name: str, in_new: bool, rename: bool = False) -> None:
+        try:
+            found = self.disk.stat(name, at)
+            if not stat.S_ISREG(found.st_mode):
+                return
+            stored, size = sizes_of(name)
+            if size < 0 or stored != found.st_size:
+                size = crlf_size(self.disk.read(name, at))
+        except FileNotFoundError:
+            return
+        self.arrivals.append(Arrival(in_new, name, size, int(found.st_mtime), rename))
+
+
+def order(arrivals: Collection[Arrival], uids: Mapping[str, int]) -> list[Arrival]:
+    """
+    In the order that UIDs are given: as listed before, then as they came.
+    """
+    return sorted(
+        arrivals,
+        key=lambda arrival: (uids.get(base_of(arrival.name), 2**32), arrival.date, arrival.name),
+    )

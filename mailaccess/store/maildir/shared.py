@@ -1,0 +1,478 @@
+"""
+An open mailbox, shared by the sessions of a process: its columns, what happened to it, who watches.
+
+What changed comes in two ways: as the L{Delta} of a job of this process, or by reading from the
+record what has a greater mod-sequence (another process). Sessions take it from here in
+L{mailaccess.store.maildir.mailbox}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from array import array
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import deferLater
+
+from mailaccess.errors import NoSuchMailbox, StoreFailed
+from mailaccess.store.disk import refusal
+from mailaccess.store.maildir import watch
+from mailaccess.store.maildir.columns import Columns, Row, Step
+from mailaccess.store.maildir.flags import Mirror
+from mailaccess.store.maildir.index import Box
+from mailaccess.store.maildir.ledger import Delta
+from mailaccess.store.maildir.scan import look
+from mailaccess.store.maildir.take import Take
+
+if TYPE_CHECKING:
+    from mailaccess.store.maildir.account import MaildirAccount
+
+_LOAD_SLICE = 20_000
+_LOG = 1000
+_RACY = 0.15
+_AGAIN = 1.0
+_COALESCE = 0.01
+
+
+@attrs.frozen
+class Entry:
+    """
+    Flags changed.
+
+    @ivar origin: the session that did it, or None
+    """
+
+    version: int
+    origin: Any
+    uids: Sequence[int]
+
+
+class SharedMailbox:
+    """
+    One mailbox of an account in this process.
+
+    @ivar box: its row in the record, as last read
+    @ivar columns: messages now; empty until L{load}
+    @ivar step: the end of the chain of expunges
+    @ivar version: grows with every change
+    @ivar log: the last changes of flags, oldest first
+    @ivar first_recent: the smallest UID that no session was told of
+    """
+
+    def __init__(self, account: MaildirAccount, name: str, box: Box) -> None:
+        self.account = account
+        self.name = name
+        self.box = box
+        self.columns = Columns()
+        self.live: WeakSet[Columns] = WeakSet()
+        self.step = Step()
+        self.version = 0
+        self.log: deque[Entry] = deque(maxlen=_LOG)
+        self.keywords = list(box.keywords)
+        self.first_recent = box.first_recent
+        self.loaded = False
+        self.gone = False
+        self.views = 0
+        self.names: dict[int, str] = {}
+        self._modseq = box.modseq
+        self._uid_next = box.uid_next
+        self._epoch = account.epoch()
+        self._new_seen = box.new_seen
+        self._cur_seen = box.cur_seen
+        self._look_new_at = 0.0
+        self._look_at = account.seconds() if box.suspect else 0.0
+        self._scan_time = 0.0
+        self._scanning = False
+        self._waiting: list[Deferred[None]] = []
+        self._loading: Deferred[None] | None = None
+        self._watchers: list[Callable[[], None]] = []
+        self._ends: list[Callable[[], None]] = []
+        self._noticed: IDelayedCall | None = None
+        self._cur = -1
+        self._mirroring = False
+        self._place(box.directory)
+
+    def _place(self, directory: str) -> None:
+        top = os.path.join(self.account.tree.path, directory)
+        self._new_path = os.path.join(top, "new")
+        self._cur_path = os.path.join(top, "cur")
+
+    @property
+    def uid_next(self) -> int:
+        """
+        The next UID, as far as this process knows.
+        """
+        return self._uid_next
+
+    @property
+    def modseq(self) -> int:
+        """
+        The mailbox's mod-sequence, as far as this process knows.
+        """
+        return self._modseq
+
+    # ---- columns -------------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """
+        Read the columns, in slices.
+        """
+        while self._loading is not None:
+            await self._until_loaded(self._loading)
+        if self.loaded:
+            return
+        self._loading = Deferred()
+        try:
+            self.refresh()
+            arrays = [array(code) for code in "Iqqqq"]
+            low = 1
+            while True:
+                rows = self.account.index.messages(self.box.id, low, _LOAD_SLICE)
+                for column, values in zip(arrays, zip(*rows, strict=True), strict=False):
+                    column.extend(array(column.typecode, values))
+                if len(rows) < _LOAD_SLICE:
+                    break
+                low = rows[-1][0] + 1
+                await deferLater(self.account.reactor, 0)
+            self.columns = Columns(arrays)
+            self.live.add(self.columns)
+            self.loaded = True
+            # What changed while the slices were read has a greater mod-sequence.
+            self.refresh()
+        finally:
+            loading, self._loading = self._loading, None
+            loading.callback(None)
+
+    @staticmethod
+    def _until_loaded(loading: Deferred[None]) -> Deferred[None]:
+        waiting: Deferred[None] = Deferred()
+        loading.addBoth(waiting.callback)
+        return waiting
+
+    def unload(self) -> None:
+        """
+        Let go of columns that nobody looks at.
+        """
+        if not self.views:
+            self.loaded = False
+            self.columns = Columns()
+            self.names.clear()
+            self.doze()
+
+    def doze(self) -> None:
+        """
+        Let go of descriptors.
+        """
+        if self._cur >= 0:
+            os.close(self._cur)
+            self._cur = -1
+
+    def cur(self) -> int:
+        """
+        A descriptor of C{cur}, which stays ours.
+        """
+        if self._cur < 0:
+            try:
+                self._cur = self.account.tree.descriptor(self.box.directory, "cur")
+            except OSError as error:
+                raise refusal(error, "cur") from error
+        return self._cur
+
+    def apply(self, delta: Delta, origin: Any = None) -> None:
+        """
+        Take in what a job of this process did.
+        """
+        if delta.after <= self._modseq:
+            self._learn(delta.keywords)
+            return
+        if delta.before != self._modseq:
+            self.refresh()
+            return
+        self._change(delta.added, delta.removed, delta.changed, delta.after, origin, delta.keywords)
+        self._modseq = delta.after
+        self._uid_next = max(self._uid_next, delta.uid_next)
+
+    def refresh(self) -> None:
+        """
+        Read from the record what changed.
+
+        @raise NoSuchMailbox: it was deleted
+        """
+        index = self.account.index
+        with self.account.reading():
+            box = index.box(self.box.id)
+            if box is None:
+                self.gone = True
+                self.notice()
+                raise NoSuchMailbox
+            old, self.box = self.box, box
+            known, modseq = self._uid_next, self._modseq
+            added: list[Row] = []
+            removed: list[int] = []
+            uids: list[int] = []
+            masks: list[int] = []
+            modseqs: list[int] = []
+            if box.modseq != modseq and self.loaded:
+                added = index.messages(box.id, known)
+                removed = [
+                    uid
+                    for (uid,) in index.run(
+                        "SELECT uid FROM expunged WHERE mailbox = ? AND modseq > ? ORDER BY uid",
+                        (box.id, modseq),
+                    )
+                ]
+                for uid, mask, value in index.run(
+                    "SELECT uid, flags, modseq FROM message"
+                    " WHERE mailbox = ? AND uid < ? AND modseq > ? ORDER BY uid",
+                    (box.id, known, modseq),
+                ):
+                    uids.append(uid)
+                    masks.append(mask)
+                    modseqs.append(value)
+        if box.directory != old.directory:
+            self._place(box.directory)
+        if box.new_seen != old.new_seen:
+            self._new_seen = box.new_seen
+        if box.cur_seen != old.cur_seen:
+            self._cur_seen = box.cur_seen
+        if box.suspect and not self._look_at:
+            self._look_at = self.account.seconds() + max(_AGAIN, 20 * self._scan_time)
+        self.first_recent = max(self.first_recent, box.first_recent)
+        self._change(added, removed, (uids, masks), modseqs, None, box.keywords)
+        self._modseq, self._uid_next = box.modseq, box.uid_next
+
+    def _learn(self, keywords: Sequence[str]) -> None:
+        if len(keywords) > len(self.keywords):
+            self.keywords.extend(keywords[len(self.keywords) :])
+            self.version += 1
+
+    def _change(
+        self,
+        added: Sequence[Row],
+        removed: Sequence[int],
+        changed: tuple[Sequence[int], Sequence[int]],
+        modseqs: int | Sequence[int],
+        origin: Any,
+        keywords: Sequence[str],
+    ) -> None:
+        self._learn(keywords)
+        if not (added or removed or changed[0]):
+            return
+        self.version += 1
+        if self.loaded:
+            uids, masks = changed
+            if uids:
+                values = [modseqs] * len(uids) if isinstance(modseqs, int) else modseqs
+                for columns in self.live:
+                    columns.put_flags(uids, masks, values)
+                self.log.append(Entry(self.version, origin, uids))
+            if removed:
+                self._replace(self.columns.without(removed))
+                self.step.removed = removed
+                self.step.next = Step()
+                self.step = self.step.next
+                for uid in removed:
+                    self.names.pop(uid, None)
+            if added and not self.columns.append(added):
+                self._replace(self.columns.grown(added))
+        self.notice()
+
+    def _replace(self, columns: Columns) -> None:
+        self.columns = columns
+        self.live.add(columns)
+
+    # ---- what others do ------------------------------------------------------------------------
+
+    def _times(self) -> tuple[int, int]:
+        try:
+            return (
+                os.stat(self._new_path, follow_symlinks=False).st_mtime_ns,
+                os.stat(self._cur_path, follow_symlinks=False).st_mtime_ns,
+            )
+        except OSError:
+            return 0, 0
+
+    def stale(self) -> bool:
+        """
+        Whether L{catch_up} has something to do.
+        """
+        if self.account.epoch() != self._epoch:
+            return True
+        now = self.account.seconds()
+        return self._times() != (self._new_seen, self._cur_seen) or (
+            0 < self._look_new_at <= now or 0 < self._look_at <= now
+        )
+
+    async def catch_up(self) -> None:
+        """
+        Take in what other processes and other programs did.
+        """
+        # More than once only where somebody else's look was under way when this one was asked for.
+        for _ in range(3):
+            self.check()
+            new, cur = self._times()
+            now = self.account.seconds()
+            full = cur != self._cur_seen or 0 < self._look_at <= now or not self.box.adopted
+            if not full and new == self._new_seen and not 0 < self._look_new_at <= now:
+                return
+            if self._scanning:
+                waiting: Deferred[None] = Deferred()
+                self._waiting.append(waiting)
+                await waiting
+            else:
+                await self._scan(full)
+                return
+
+    def check(self) -> None:
+        """
+        Look whether the record changed.
+        """
+        if self.gone:
+            raise NoSuchMailbox
+        epoch = self.account.epoch()
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self.refresh()
+
+    async def _scan(self, full: bool) -> None:
+        self._scanning = True
+        try:
+            for _ in range(3):
+                if await self._scan_once(full):
+                    return
+        finally:
+            self._scanning = False
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.callback(None)
+
+    async def _scan_once(self, full: bool) -> bool:
+        account = self.account
+        start = account.seconds()
+        sighting = await account.in_thread(
+            look, account.tree, account.ledger.path, self.box.id, full
+        )
+        if sighting is None:
+            self.gone = True
+            raise NoSuchMailbox
+        now = account.seconds()
+        if sighting.full:
+            self._scan_time = now - start
+        if sighting or (sighting.full and self.box.suspect and not sighting.racy):
+            delta = await account.submit(Take(self.box.id, sighting))
+            if delta is None:
+                self.refresh()
+                return False
+            self.apply(delta)
+            self.refresh()
+            if self.box.dirty:
+                self.mirror()
+        self._new_seen = self.box.new_seen if sighting else sighting.new_time
+        self._look_new_at = now + _RACY if sighting.racy or sighting.arrivals else 0.0
+        if sighting.full:
+            if not sighting:
+                self._cur_seen = sighting.cur_time
+            again = max(_AGAIN, 20 * self._scan_time)
+            self._look_at = now + again if sighting.racy or self.box.suspect else 0.0
+        self._look_later()
+        return True
+
+    # ---- flags into file names -----------------------------------------------------------------
+
+    def mirror(self) -> None:
+        """
+        Have flags written into file names, if that is wanted, soon.
+        """
+        options = self.account.options
+        if self._mirroring or options.mirror == "never":
+            return
+        self._mirroring = True
+        if options.mirror == "immediate":
+            self._mirror_now()
+        else:
+            self.account.later(options.mirror_delay, self._mirror_now)
+
+    def _mirror_now(self) -> None:
+        self._mirroring = False
+
+        async def run() -> None:
+            start: int | None = 1
+            # Other jobs get their turn between the slices.
+            while start is not None:
+                start = await self.account.submit(Mirror(self.box.id, start))
+
+        Deferred.fromCoroutine(run()).addErrback(self.account.failed, "mirroring flags")
+
+    # ---- watching ------------------------------------------------------------------------------
+
+    def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """
+        Call when there may be something new.
+        """
+        self._watchers.append(callback)
+        if len(self._watchers) == 1:
+            self._start()
+        active = True
+
+        def end() -> None:
+            nonlocal active
+            if active:
+                active = False
+                self._watchers.remove(callback)
+                if not self._watchers:
+                    self._stop()
+
+        return end
+
+    def _start(self) -> None:
+        account = self.account
+        ends = [
+            account.kernel.add(account.bell, watch.ATTRIBUTES, self._event),
+            account.kernel.add(self._new_path, watch.FILES, self._event),
+            account.kernel.add(self._cur_path, watch.FILES, self._event),
+        ]
+        self._ends = [end for end in ends if end is not None]
+        if len(self._ends) < len(ends):
+            self._ends.append(account.poll(self._event))
+        self._look_later()
+        # What happened between the last look and the watch.
+        self._event()
+
+    def _stop(self) -> None:
+        for end in self._ends:
+            end()
+        self._ends = []
+        if self._noticed is not None:
+            self._noticed.cancel()
+            self._noticed = None
+
+    def _event(self) -> None:
+        with contextlib.suppress(StoreFailed):
+            if not self.stale():
+                return
+        self.notice()
+
+    def notice(self) -> None:
+        """
+        Tell the watchers, in a moment.
+        """
+        if self._watchers and self._noticed is None:
+            self._noticed = self.account.reactor.callLater(_COALESCE, self._tell)
+
+    def _tell(self) -> None:
+        self._noticed = None
+        for callback in list(self._watchers):
+            callback()
+
+    def _look_later(self) -> None:
+        times = [at for at in (self._look_new_at, self._look_at) if at]
+        if times and self._watchers:
+            delay = max(0.0, min(times) - self.account.seconds()) + 0.01
+            self.account.later(delay, self._event)

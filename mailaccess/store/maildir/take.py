@@ -1,0 +1,284 @@
+"""
+Taking in what other programs did: deliveries, changed flags, removed files.
+
+Flags are merged three ways: what the name told when it was last looked at, what it tells now, and
+what the record says. What changed in the name is done to the record; the rest stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+
+from mailaccess.errors import LimitReached
+from mailaccess.interfaces import KEYWORD_BIT
+from mailaccess.store.disk import Tree
+from mailaccess.store.maildir import index, uidlist
+from mailaccess.store.maildir.columns import Row
+from mailaccess.store.maildir.filename import base_of, flags_of, unique
+from mailaccess.store.maildir.index import Box
+from mailaccess.store.maildir.ledger import Delta, Job, Ledger
+from mailaccess.store.maildir.scan import Arrival, Sighting, order
+
+KEYWORDS = "dovecot-keywords"
+_RESERVED_FOR_LATER = "unnamed-"
+_LARGEST = 64 * 1024
+
+
+class Adopt(Job):
+    """
+    Give a directory its row in the record. Returns the L{Box}.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+
+    def apply(self, ledger: Ledger) -> Box:
+        """
+        UIDVALIDITY as listed; greater than any before if there is no list (DS-04).
+        """
+        box = ledger.index.box_at(self.directory)
+        if box is not None:
+            return box
+        with ledger.tree.open(self.directory) as at:
+            before = uidlist.load(ledger.disk, at)
+            keywords = load_keywords(ledger.tree, self.directory)
+        if before is None:
+            validity = next_validity(ledger)
+            write_list(ledger.tree, self.directory, validity, 1)
+            box = ledger.index.add_box(self.directory, validity, 1)
+        else:
+            box = ledger.index.add_box(self.directory, before.uid_validity, before.uid_next)
+            box.reserved = before.uid_next
+        box.first_recent = box.uid_next
+        box.keywords = keywords
+        ledger.index.save(box)
+        return box
+
+
+class Take(Job):
+    """
+    Write a L{Sighting} into the record. Returns the L{Delta}, or None if another process was first.
+    """
+
+    def __init__(self, mailbox: int, sighting: Sighting) -> None:
+        self.mailbox = mailbox
+        self.sighting = sighting
+
+    def apply(self, ledger: Ledger) -> Delta | None:
+        """
+        Inside the transaction, where the record is what it will be.
+        """
+        sighting = self.sighting
+        box = ledger.box(self.mailbox)
+        if sighting.adopting and box.adopted:
+            return None
+        before = box.modseq
+        modseq = before + 1
+        # Before our own renames, which are then told apart from what came after the look.
+        box.new_seen = sighting.new_time
+        if sighting.full:
+            box.cur_seen = sighting.cur_time
+            box.suspect = sighting.racy
+        changed = self._merge(ledger, box, modseq)
+        removed = self._remove(ledger, box, modseq)
+        ledger.index.save(box)
+        added = self._add(ledger, box, modseq)
+        if changed or removed or added:
+            box.modseq = modseq
+        box.adopted = True
+        ledger.index.save(box)
+        return Delta(
+            box.id,
+            before,
+            box.modseq,
+            box.uid_next,
+            box.keywords,
+            added,
+            removed,
+            ([uid for uid, _ in changed], [mask for _, mask in changed]),
+        )
+
+    def _merge(self, ledger: Ledger, box: Box, modseq: int) -> list[tuple[int, int]]:
+        changed = []
+        letters = box.letters
+        for uid, old, new in sorted(self.sighting.renamed):
+            row = ledger.index.run(
+                "SELECT flags, name FROM message JOIN file USING(mailbox, uid)"
+                " WHERE mailbox = ? AND uid = ?",
+                (box.id, uid),
+            ).fetchone()
+            if row is None or index.from_name(row[1]) != old:
+                continue
+            _learn(box, new)
+            letters = box.letters
+            mirrored, now = flags_of(old, letters), flags_of(new, letters)
+            turned = mirrored ^ now
+            mask = (row[0] & ~turned) | (now & turned)
+            ledger.index.run(
+                "UPDATE file SET name = ? WHERE mailbox = ? AND uid = ?",
+                (index.to_name(new), box.id, uid),
+            )
+            if mask != row[0]:
+                ledger.index.run(
+                    "UPDATE message SET flags = ?, modseq = ? WHERE mailbox = ? AND uid = ?",
+                    (mask, modseq, box.id, uid),
+                )
+                changed.append((uid, mask))
+        return changed
+
+    def _remove(self, ledger: Ledger, box: Box, modseq: int) -> list[int]:
+        vanished = dict(self.sighting.vanished)
+        uids = sorted(vanished)
+        names = ledger.index.names(box.id, index.ranges_of(uids))
+        gone = [uid for uid, name in names if vanished[uid] == name]
+        if gone:
+            ledger.delete(box, gone, modseq)
+        return gone
+
+    def _add(self, ledger: Ledger, box: Box, modseq: int) -> list[Row]:
+        sighting = self.sighting
+        listed = dict(sighting.before.uids) if sighting.adopting and sighting.before else {}
+        listed = {base: uid for base, uid in listed.items() if uid < box.uid_next}
+        since = ledger.index.names(box.id, [(sighting.uid_next, 2**32)])
+        known = {base_of(name) for _, name in since}
+        kept = [a for a in sighting.arrivals if a.rename or base_of(a.name) not in known]
+        if not kept:
+            return []
+        found = self._place(ledger, box, order(kept, listed))
+        old = [(listed[base_of(name)], name, a) for name, a in found if base_of(name) in listed]
+        new = [(name, a) for name, a in found if base_of(name) not in listed]
+        uids = ledger.assign(box, [base_of(name) for name, _ in new]) if new else range(0)
+        entries = old + [(uid, name, a) for uid, (name, a) in zip(uids, new, strict=True)]
+        letters = box.letters
+        rows = [(uid, flags_of(name, letters), modseq, a.size, a.date) for uid, name, a in entries]
+        ledger.insert(box, rows, [name for _, name, _ in entries])
+        if sighting.adopting and not (sighting.before and sighting.before.ours):
+            box.reserved = box.uid_next + uidlist.RESERVE
+            write_list(
+                ledger.tree,
+                box.directory,
+                box.uid_validity,
+                box.reserved,
+                [(uid, base_of(name)) for uid, name, _ in entries],
+            )
+        return rows
+
+    def _place(
+        self, ledger: Ledger, box: Box, arrivals: list[Arrival]
+    ) -> list[tuple[str, Arrival]]:
+        """
+        Move what is in C{new} to C{cur}; the names it has there.
+        """
+        placed = []
+        taken: set[str] = set()
+        with (
+            ledger.tree.open(box.directory, "new") as new,
+            ledger.tree.open(box.directory, "cur") as cur,
+        ):
+            if any(arrival.in_new or arrival.rename for arrival in arrivals):
+                # Not synced: if the move is lost the file is found in new/ again, and the same base
+                # is still the same message.
+                ledger.touch(box, sync=False)
+            for arrival in arrivals:
+                name = arrival.name
+                base = base_of(name)
+                source = new if arrival.in_new else cur
+                if arrival.in_new and ":2," not in name:
+                    name = f"{base}:2,"
+                if (
+                    arrival.rename
+                    or base in taken
+                    or (arrival.in_new and self._held(ledger, cur, name))
+                ):
+                    name = unique() + name[len(base) :]
+                taken.add(base_of(name))
+                if arrival.in_new or name != arrival.name:
+                    try:
+                        ledger.disk.rename(arrival.name, name, source, cur)
+                    except FileNotFoundError:
+                        continue
+                _learn(box, name)
+                placed.append((name, arrival))
+        return placed
+
+    @staticmethod
+    def _held(ledger: Ledger, cur: int, name: str) -> bool:
+        return ledger.disk.exists(name, cur)
+
+
+def _learn(box: Box, name: str) -> None:
+    """
+    Give names to keyword letters in a file name that the mailbox has none for.
+    """
+    info = name.partition(":2,")[2].partition(",")[0]
+    highest = max((ord(letter) - 96 for letter in info if "a" <= letter <= "z"), default=0)
+    while len(box.keywords) < highest:
+        box.keywords.append(f"{_RESERVED_FOR_LATER}{chr(97 + len(box.keywords))}")
+
+
+def load_keywords(tree: Tree, directory: str) -> list[str]:
+    """
+    The keywords of a mailbox, in the order of their letters, from the file that Dovecot has too.
+    """
+    try:
+        with tree.open(directory) as at:
+            text = os.fsdecode(tree.disk.read(KEYWORDS, at, _LARGEST))
+    except OSError:
+        return []
+    found: dict[int, str] = {}
+    for line in text.split("\n"):
+        number, _, name = line.partition(" ")
+        if number.isascii() and number.isdigit() and len(number) < 3 and name:
+            found[int(number)] = name
+    highest = max((n for n in found if n < index.MAX_KEYWORDS), default=-1)
+    return [found.get(n, f"{_RESERVED_FOR_LATER}{chr(97 + n)}") for n in range(highest + 1)]
+
+
+def keyword_mask(ledger: Ledger, box: Box, names: list[str]) -> int:
+    """
+    Bits of keywords; those that are new get one, and their names are made durable.
+    """
+    mask = 0
+    count = len(box.keywords)
+    for name in names:
+        bit = box.keyword_bit(name)
+        if not bit:
+            if len(box.keywords) >= index.MAX_KEYWORDS:
+                raise LimitReached("Too many keywords")
+            bit = 1 << (KEYWORD_BIT + len(box.keywords))
+            box.keywords.append(name)
+        mask |= bit
+    if len(box.keywords) > count:
+        lines = [f"{number} {name}\n" for number, name in enumerate(box.keywords)]
+        ledger.tree.replace(KEYWORDS, os.fsencode("".join(lines)), box.directory)
+    return mask
+
+
+def write_list(
+    tree: Tree,
+    directory: str,
+    uid_validity: int,
+    reserved: int,
+    entries: list[tuple[int, str]] | None = None,
+) -> None:
+    """
+    Put a whole list of UIDs in place.
+    """
+    data = uidlist.text_of(uid_validity, reserved, sorted(entries or []))
+    tree.replace(uidlist.FILE, data, directory)
+
+
+def next_validity(ledger: Ledger) -> int:
+    """
+    A UIDVALIDITY greater than all that this account ever had, kept in a file of its own so that it
+    outlives the record; the time, unless the clock went back.
+    """
+    last = 0
+    with ledger.tree.open(index.DIRECTORY) as at, contextlib.suppress(OSError, ValueError):
+        last = int(ledger.disk.read("uidvalidity", at, 20))
+    row = ledger.index.run("SELECT max(uid_validity) FROM mailbox").fetchone()
+    value = max(int(time.time()), last + 1, (row[0] or 0) + 1) % (2**32 - 1) or 1
+    ledger.tree.replace("uidvalidity", str(value).encode("ascii"), index.DIRECTORY)
+    return value

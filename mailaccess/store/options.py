@@ -1,0 +1,33 @@
+"""
+What an administrator can choose about the store.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+Mirror = Literal["immediate", "lazy", "never"]
+
+
+@attrs.frozen
+class StoreOptions:
+    """
+    @ivar subdirectory: of the home, where the Maildir is; empty if the home itself is one
+    @ivar mirror: when flags are written into file names: in the step that stores them, some seconds
+        behind, or not at all
+    @ivar mirror_delay: seconds that C{lazy} waits
+    @ivar message_limit: octets of one message, at most
+    @ivar idle_accounts: accounts without a session that stay open
+    @ivar open_indexes: accounts whose database is open at one time, in each thread
+    @ivar poll_interval: seconds between looks where the kernel gives no more watches
+    """
+
+    subdirectory: str = "Maildir"
+    mirror: Mirror = "lazy"
+    mirror_delay: float = 2.0
+    message_limit: int = 128 * 1024 * 1024
+    idle_accounts: int = 200
+    open_indexes: int = 200
+    poll_interval: float = 1.0

@@ -186,7 +186,7 @@ class _Text:
                 self.angle, self.at_sign = True, False
         elif special == b">":
             self.closed = self.angle
-            self.in_route = False
+            self._end_route()
         elif self.in_route:
             if special == b":":
                 self.in_route = False
@@ -238,13 +238,19 @@ class _Text:
             self.name = self.phrase()
         self.words = []
 
+    def _end_route(self) -> None:
+        """
+        Without a colon after it C{<@b.example>} was no route, but an address without a mailbox.
+        """
+        if self.in_route:
+            self.domain, self.route = self.route[1:], []
+            self.in_route, self.at_sign = False, True
+
     def settle(self, found: list[Address]) -> None:
         """
         Add the address to the list, if there is one.
         """
-        if self.in_route:
-            # "<@b.example>": no colon came, so it was a mailbox-less address and not a route
-            self.domain, self.route, self.at_sign = self.route[1:], [], True
+        self._end_route()
         if not (self.words or self.angle or self.at_sign):
             return
         mailbox, name = self.mailbox, self.name

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from mailaccess.message.address import addresses
 from mailaccess.message.header import header_end, unfold
-from mailaccess.message.limits import MAX_ADDRESSES, MAX_STRING
+from mailaccess.message.limits import MAX_ADDRESSES, MAX_STRING, MAX_VALUE
 from mailaccess.message.scan import Fields, fields_of_message
-from mailaccess.wire.writer import nstring
+from mailaccess.wire.writer import nstring, string
 
 
 def envelope(data: bytes, start: int = 0, end: int | None = None) -> bytes:
@@ -42,13 +42,16 @@ def render(fields: Fields) -> bytes:
 
 def _text(fields: Fields, name: bytes) -> bytes:
     values = fields.get(name)
-    return b"NIL" if values is None else nstring(unfold(values[-1])[:MAX_STRING])
+    return b"NIL" if values is None else string(unfold(values[-1][:MAX_STRING]))
 
 
 def _list(fields: Fields, name: bytes, default: bytes = b"NIL") -> bytes:
     written: list[bytes] = []
+    room = MAX_VALUE
     for value in fields.get(name, ()):
-        for display, route, mailbox, host in addresses(value):
+        found = addresses(value[:room])
+        room -= len(value)
+        for display, route, mailbox, host in found:
             written.append(
                 b"(%s %s %s %s)"
                 % (
@@ -58,6 +61,6 @@ def _list(fields: Fields, name: bytes, default: bytes = b"NIL") -> bytes:
                     nstring(host),
                 )
             )
-        if len(written) >= MAX_ADDRESSES:
+        if room <= 0 or len(written) >= MAX_ADDRESSES:
             break
     return b"(" + b"".join(written) + b")" if written else default

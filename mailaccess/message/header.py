@@ -61,11 +61,12 @@ def unfold(value: bytes) -> bytes:
     A value on one line: line ends dropped, outer white space too, and NUL, which no IMAP string can
     carry (RFC 3501 section 4.3), made 0x80.
     """
+    value = value.strip(b" \t\r\n")
     if b"\n" in value or b"\r" in value:
         value = _FOLD.sub(b"", value)
     if b"\0" in value:
         value = value.replace(b"\0", b"\x80")
-    return value.strip(b" \t")
+    return value
 
 
 @lru_cache(maxsize=512)

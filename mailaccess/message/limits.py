@@ -25,5 +25,8 @@ MAX_PARAMETERS: Final = 200
 MAX_STRING: Final = 65_536
 """Octets of one header value, or of one word of it, that ENVELOPE or BODYSTRUCTURE repeats."""
 
+MAX_VALUE: Final = 1_048_576
+"""Octets looked at in all fields of one name together."""
+
 MAX_ENCODED_WORDS: Final = 1_000
 """Encoded words decoded in one header value (RFC 2047); the others stay as they are."""

@@ -10,16 +10,17 @@ from __future__ import annotations
 import re
 
 from mailaccess.message.header import unfold
-from mailaccess.message.limits import MAX_PARAMETERS, MAX_STRING
+from mailaccess.message.limits import MAX_PARAMETERS, MAX_STRING, MAX_VALUE
 
 Parameters = list[tuple[bytes, bytes]]
 
 _WORD = rb"[^\0-\x20()<>@,;:\\\"/\[\]?=\x7f]++"
 _LOOSE = rb"[^\0-\x20;\"(]++"
-_TYPE = re.compile(rb"(" + _WORD + rb")[ \t]*+/[ \t]*+(" + _WORD + rb")[ \t]*+(?=;|$)")
+_TYPE = re.compile(rb"[ \t]*+(" + _WORD + rb")[ \t]*+/[ \t]*+(" + _WORD + rb")")
 _FIRST = re.compile(rb"[ \t]*+(" + _WORD + rb")")
+_GAP = re.compile(rb"[; \t]*+")
 _PAIR = re.compile(
-    rb"[; \t]*+([^\0-\x20()<>@,;:\\\"/\[\]?=\x7f]++)[ \t]*+=[ \t]*+"
+    rb"([^\0-\x20()<>@,;:\\\"/\[\]?=\x7f]++)[ \t]*+=[ \t]*+"
     rb'(?:"([^"\\]*+)"|((?:[^\0-\x20;"(])++))[ \t]*+(?=;|$)'
 )
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*+)("?)', re.S)
@@ -70,12 +71,10 @@ def content_type(value: bytes) -> tuple[bytes, bytes, Parameters] | None:
     """
     Type and subtype as written, and the parameters; None if there is no type.
     """
-    value = without_comments(unfold(value))
+    value = without_comments(unfold(value[:MAX_VALUE]))
     match = _TYPE.match(value)
     if match is None:
-        match = re.match(rb"(" + _WORD + rb")[ \t]*+/[ \t]*+(" + _WORD + rb")", value)
-        if match is None:
-            return None
+        return None
     return match[1][:MAX_STRING], match[2][:MAX_STRING], parameters(value, match.end())
 
 
@@ -83,7 +82,7 @@ def disposition(value: bytes) -> tuple[bytes, Parameters] | None:
     """
     The disposition as written, and its parameters; None if there is none.
     """
-    value = without_comments(unfold(value))
+    value = without_comments(unfold(value[:MAX_VALUE]))
     match = _FIRST.match(value)
     if match is None:
         return None
@@ -101,14 +100,16 @@ def parameters(value: bytes, at: int = 0) -> Parameters:
         at = value.find(b";", at)
         if at < 0:
             break
+        gap = _GAP.match(value, at)
+        assert gap is not None
+        at = gap.end()
         match = _PAIR.match(value, at)
         if match is not None:
             name, text = match[1], match[2] if match[3] is None else match[3]
             at = match.end()
         else:
-            loose = _loose(value, at + 1)
+            loose = _loose(value, at)
             if loose is None:
-                at += 1
                 continue
             name, text, at = loose
         room -= len(name) + len(text)
@@ -118,7 +119,7 @@ def parameters(value: bytes, at: int = 0) -> Parameters:
     return found
 
 
-_NAME = re.compile(rb"[; \t]*+([^\0-\x20;=\"]++)[ \t]*+=[ \t]*+")
+_NAME = re.compile(rb"([^\0-\x20;=\"]++)[ \t]*+=[ \t]*+")
 # a value with spaces in it, but not what looks like a next parameter whose semicolon was forgotten
 _BARE = re.compile(rb"[^; \t]*+(?:[ \t]++(?![^; \t=\"]++=)[^; \t]++)*+")
 

@@ -13,7 +13,7 @@ import re
 from itertools import islice
 
 from mailaccess.message.header import _VALUE, MAX_FIELDS, header_end, unfold
-from mailaccess.message.limits import MAX_DEPTH, MAX_MESSAGES, MAX_PARTS
+from mailaccess.message.limits import MAX_DEPTH, MAX_MESSAGES, MAX_PARTS, MAX_STRING
 from mailaccess.message.parameters import (
     Parameters,
     content_type,
@@ -78,7 +78,7 @@ class Part:
         The unfolded value of the first such field; None if there is none.
         """
         values = self.fields.get(name)
-        return None if values is None else unfold(values[0])
+        return None if values is None else unfold(values[0][:MAX_STRING])
 
     @property
     def multipart(self) -> bool:

@@ -24,7 +24,7 @@ def header_text(data: bytes) -> str:
     """
     All fields of a message's header, decoded, one on a line: C{Name: value}.
     """
-    return _header(data, 0, header_end(data))
+    return _header(data, 0, min(header_end(data), MAX_TEXT))
 
 
 def _header(data: bytes, start: int, end: int) -> str:

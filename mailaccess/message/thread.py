@@ -13,26 +13,29 @@ from mailaccess.message.limits import MAX_STRING
 MAX_REFERENCES = 1_000
 """Identifiers taken of one References field: the last ones, as they are the nearest ancestors."""
 
+MAX_SUBJECT = 2_000
+"""Octets of a Subject that its base is made of."""
+
 _BLOB = r"\[[^\[\]]*+\][ ]*+"
 _LEADER = re.compile(r"(?:" + _BLOB + r")*+(?:re|fwd?)[ ]*+(?:" + _BLOB + r")?:", re.I)
 _FIRST_BLOB = re.compile(_BLOB)
 _SPACE = re.compile(r"[ \t\r\n]+")
-_IDENTIFIER = re.compile(rb"<[ \t]*+(?:\"(?:[^\"\\]|\\.)*+\"|[^<>\"\s]++)*+[ \t]*+>")
+_IDENTIFIER = re.compile(rb"<([^<>]++)>")
+_NOISE = re.compile(rb'["\s]+')
 
 
 def base_subject(value: bytes) -> tuple[str, bool]:
     """
     The base subject of a Subject value and whether it is a reply or forward (RFC 5256 section 2.1).
     """
-    subject = _SPACE.sub(" ", unstructured(value[:MAX_STRING])).strip(" ")
+    subject = _SPACE.sub(" ", unstructured(value[:MAX_SUBJECT])).strip(" ")
     reply = False
     while True:
         subject, trailed = _without_trailers(subject)
         reply = reply or trailed
         subject, led = _without_leaders(subject)
         reply = reply or led
-        folded = subject.casefold()
-        if folded.startswith("[fwd:") and subject.endswith("]"):
+        if subject[:5].lower() == "[fwd:" and subject.endswith("]"):
             subject = subject[5:-1].strip(" ")
             reply = True
             continue
@@ -74,8 +77,8 @@ def identifiers(value: bytes) -> list[bytes]:
     The message identifiers in a value, angle brackets and white space taken off, quotes too; the
     last L{MAX_REFERENCES}.
     """
-    found = _IDENTIFIER.findall(value)[-MAX_REFERENCES:]
-    return [word[1:-1].strip().replace(b'"', b"") for word in found if b"@" in word]
+    found = _IDENTIFIER.findall(value[-MAX_STRING:])[-MAX_REFERENCES:]
+    return [_NOISE.sub(b"", word) for word in found if b"@" in word]
 
 
 def references(data: bytes) -> tuple[bytes | None, list[bytes]]:

@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from ..errors import AuthenticationFailed, MechanismRefused, MustEncrypt
 from ..policy.mechanism import Mechanism
 from .limits import Limits
-from .line import Conversation
+from .line import Conversation, IFramer
 from .login import Entrance, TLSPolicyMixin, Visit
 from .sweep import Sweep
 
@@ -83,6 +83,56 @@ class MailFactory(Factory):
             waiting.append(gone)
             each.shut_down()
         return DeferredList(waiting) if waiting else succeed(None)
+
+
+class FirstOctets:
+    """
+    Stands in front of the framer until something came. A TLS handshake on a port where none has
+    been asked for is answered at once and with nothing of it; as a line it might never end
+    (TLS-18).
+    """
+
+    __slots__ = ("connection", "framer")
+
+    def __init__(self, connection: MailConnection) -> None:
+        self.connection = connection
+        self.framer = connection.framer
+        self._put(self)
+
+    def _put(self, framer: IFramer) -> None:
+        conversation: Conversation = self.connection
+        conversation.framer = framer
+
+    def feed(self, data: bytes) -> None:
+        """
+        As L{IFramer.feed<mailaccess.protocols.line.IFramer.feed>}.
+        """
+        self._put(self.framer)
+        if data.startswith(b"\x16\x03"):
+            connection = self.connection
+            connection.reason = "TLS where none was asked for"
+            connection.farewell("No TLS here")
+            connection.end()
+        else:
+            self.framer.feed(data)
+
+    def next(self) -> None:
+        """
+        Nothing yet.
+        """
+
+    def take_rest(self) -> bytes:
+        """
+        Nothing yet.
+        """
+        return b""
+
+    @property
+    def buffered(self) -> int:
+        """
+        Nothing yet.
+        """
+        return 0
 
 
 class MailConnection(TLSPolicyMixin, Conversation):
@@ -175,6 +225,7 @@ class MailConnection(TLSPolicyMixin, Conversation):
 
     def _greet(self) -> None:
         self._greeted = True
+        FirstOctets(self)
         self.deadline = self.clock.seconds() + self.factory.limits.login_seconds
         self.greet()
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import CancelledError
+
 from ...errors import Refused
 from ...wire.framing import Overlong
 from ..line import Conversation, IFramer
@@ -104,7 +106,9 @@ class Idling:
         try:
             await connection.session.report()
         except Refused as refused:
-            connection.log.warn("changes not reported", detail=refused.detail)
+            connection.note_unreported(refused)
+        except CancelledError:
+            raise
         except Exception:
             self._stop()
             connection.broke(self._tag, self._done)

@@ -34,9 +34,11 @@ from .session import Session
 # tag = 1*<any ASTRING-CHAR except "+">
 _TAG = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]{1,256}')
 _BEGINNING = re.compile(rb'([^\x00-\x20\x7f-\xff(){%*"\\+]{1,256}) ([A-Za-z]+)')
-# A browser that was sent here (TLS-18): the first line ends like this and no IMAP command does.
-_HTTP = re.compile(rb"[A-Z]+ \S* ?HTTP/\d", re.IGNORECASE)
-_CLIENT_HELLO = b"\x16\x03"
+# A browser that was sent here (TLS-18): no IMAP command looks like this.
+_HTTP = re.compile(
+    rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) |[A-Z]+ .*HTTP/\d",
+    re.IGNORECASE,
+)
 
 
 class IMAPServer(MailConnection):
@@ -176,9 +178,7 @@ class IMAPServer(MailConnection):
         self._bad(tag, b"expected a tag" if tag == b"*" else b"unknown command")
 
     def _stranger(self, text: bytes) -> bool:
-        if self.session.state is State.NOT_AUTHENTICATED and (
-            _HTTP.match(text) or text.startswith(_CLIENT_HELLO)
-        ):
+        if self.session.state is State.NOT_AUTHENTICATED and _HTTP.match(text):
             self.bye("this is an IMAP server")
             return True
         return False
@@ -196,6 +196,9 @@ class IMAPServer(MailConnection):
             return None
         except Refused as refused:
             self._refused(tag, refused)
+            return None
+        except Exception:
+            self.broke(tag, command)
             return None
         return self.execute(tag, command, arguments)
 
@@ -227,6 +230,12 @@ class IMAPServer(MailConnection):
                     self.bye("literal too big")
             else:
                 self._refused(tag, refused)
+            return
+        except CancelledError:
+            raise
+        except Exception:
+            self.framer.refuse()
+            self.broke(tag, command)
             return
         self.framer.accept()
         if event.synchronising:
@@ -268,6 +277,8 @@ class IMAPServer(MailConnection):
                 self.write(b"%b OK %b completed\r\n" % (tag, command.name))
             elif reply is not LATER:
                 self.answer(tag, reply)
+            if self.mistakes and self.visit is not None:
+                self.mistakes = 0
         self.rest()
 
     def rest(self) -> None:
@@ -283,8 +294,19 @@ class IMAPServer(MailConnection):
     async def _report_after_refusal(self, command: Command) -> None:
         try:
             await self.session.report(expunges=not command.effects & Effect.USES_SEQUENCE)
-        except Refused as refused:
-            self.log.warn("changes not reported", detail=refused.detail)
+        except CancelledError:
+            raise
+        except Exception as fault:
+            self.note_unreported(fault)
+
+    def note_unreported(self, fault: Exception) -> None:
+        """
+        The store could not say what changed; the next command asks again.
+        """
+        if isinstance(fault, Refused):
+            self.log.warn("changes not reported", detail=fault.detail, session=self.number)
+        else:
+            self.log.failure("changes not reported", session=self.number)
 
     def answer(self, tag: bytes, reply: Reply) -> None:
         """

@@ -17,6 +17,9 @@ from .registry import State
 if TYPE_CHECKING:
     from .server import IMAPServer
 
+MAX_FLAG_TEXTS = 1024
+"""Renderings of flag masks that a session keeps."""
+
 _SYSTEM = tuple((bit, name.encode("ascii")) for name, bit in SYSTEM_FLAGS.items())
 
 
@@ -132,6 +135,8 @@ class Session:
         key = mask << 1 | recent
         text = self.flag_texts.get(key)
         if text is None:
+            if len(self.flag_texts) >= MAX_FLAG_TEXTS:
+                self.flag_texts.clear()
             text = self.flag_texts[key] = self._render(mask, recent)
         return text
 

@@ -61,7 +61,7 @@ def readable(pairs: Pairs) -> str:
 @extension.command(b"ID", State.ANY)
 async def id_(session: Session, pairs: Annotated[Pairs, id_params]) -> None:
     """
-    Who is there: to users with the version, to strangers without (CODE-03).
+    Who is there; before a login C{NIL}, which tells a stranger nothing (CODE-03, TLS-09).
 
     RFC 2971 section 3.1. A connection's first word of itself is logged, not each.
     """
@@ -77,7 +77,8 @@ async def id_(session: Session, pairs: Annotated[Pairs, id_params]) -> None:
             rip=connection.link.peer,
             client=session.client,
         )
-    said = [b"name", b"mailaccess"]
-    if connection.logged_in:
-        said += [b"version", __version__.encode("ascii")]
+    if not connection.logged_in:
+        session.untagged(b"ID NIL")
+        return
+    said = (b"name", b"mailaccess", b"version", __version__.encode("ascii"))
     session.untagged(b"ID (%b)" % b" ".join(map(written, said)))

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 
 from ..auth.credentials import PasswordLogin
 from ..auth.guard import GuardedChecker, refusal
+from ..auth.linked import LinkedPortal
 from ..auth.names import BadName, canonical_name
 from ..auth.sasl import Failed, Finished, SASLMechanism, mechanisms
 from ..errors import (
@@ -37,8 +38,12 @@ from .tlsfacts import link_facts
 
 class TLSPolicyMixin:
     """
-    For a L{twisted.internet.protocol.Protocol}: the facts of its connection, and what may be done
-    on it.
+    For a L{twisted.internet.protocol.Protocol}, ours or somebody else's: the facts of its
+    connection, and what may be done on it.
+
+    Nothing is taken over: the protocol asks L{decide} before it advertises, L{refuse_early} and
+    L{refuse_name} before it asks for a password, and logs in through L{linked_portal}, whose guard
+    asks again.
 
     @ivar entrance: what decides; set by the factory
     """
@@ -85,6 +90,16 @@ class TLSPolicyMixin:
         @raise Refused: not for this person
         """
         await self.entrance.refuse_name(self.link, mechanism, name)
+
+    def linked_portal(self, mechanism: Mechanism) -> LinkedPortal:
+        """
+        The portal for a protocol that gives it plain names and passwords, as those of Twisted do:
+        it adds what the guard wants to know. The link is looked at when somebody logs in.
+
+        @param mechanism: what the protocol's way to log in amounts to
+        """
+        entrance = self.entrance
+        return LinkedPortal(entrance.portal, lambda: self.link, mechanism, entrance.service)
 
     def sasl_mechanisms(self) -> list[str]:
         """

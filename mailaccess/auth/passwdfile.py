@@ -83,7 +83,7 @@ class PasswordFile:
         ones.
         """
         contents = await self._current()
-        record = contents.records.get(name)
+        record = contents.find(name)
         if record is not None and record.problem:
             log.error(
                 "{path}:{line}: {name!r} cannot log in: {problem}",
@@ -105,7 +105,7 @@ class PasswordFile:
         The extra fields of a name, with C{policy_source} for where they are written.
         """
         contents = await self._current()
-        record = contents.records.get(name)
+        record = contents.find(name)
         if record is None:
             return None
         return {**record.fields(), "policy_source": self._where(record)}
@@ -184,7 +184,7 @@ class PasswordFile:
         except OSError as error:
             raise Unusable(error.strerror or "not readable") from None
         contents = read_lines(text, self._limits, self._default_domain)
-        if contents.problems and not contents.records:
+        if contents.problems and not contents.lines:
             raise Unusable(f"no good line; {contents.problems[0]}")
         return (found.st_mtime_ns, found.st_size, found.st_ino), contents
 
@@ -201,7 +201,7 @@ class PasswordFile:
         log.info(
             "{path}: {users} users, {problems} bad lines",
             path=self._path,
-            users=len(contents.records),
+            users=len(contents.lines),
             problems=len(contents.problems),
         )
 

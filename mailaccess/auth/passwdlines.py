@@ -62,23 +62,38 @@ class Record:
 @attrs.frozen
 class Contents:
     """
-    A whole file.
+    A whole file. Lines are kept as they are and taken apart when somebody asks: a hundred thousand
+    objects would make each garbage collection hold up the reactor.
 
-    @ivar records: by canonical name
+    @ivar lines: number and octets by canonical name
+    @ivar unusable: why the password of a name is none, where the line meant it otherwise
     @ivar problems: C{line: what is wrong}, for each line that is not as it should be
     @ivar dummy: a stored password that nobody knows, as expensive as most of the file's (AUTH-05)
     """
 
-    records: Mapping[str, Record]
+    lines: Mapping[str, tuple[int, bytes]] = attrs.field(repr=False)
+    unusable: Mapping[str, str]
     problems: tuple[str, ...]
     dummy: str = attrs.field(repr=False)
+
+    def find(self, name: str) -> Record | None:
+        """
+        What the file says of a canonical name.
+        """
+        found = self.lines.get(name)
+        if found is None:
+            return None
+        record = _read_line(found[1], found[0], name)
+        problem = self.unusable.get(name, "")
+        return attrs.evolve(record, stored="", problem=problem) if problem else record
 
 
 def read_lines(text: bytes, limits: Limits, default_domain: str = "") -> Contents:
     """
     All good lines, and what is wrong with the others. Takes about a second for 100,000 lines.
     """
-    records: dict[str, Record] = {}
+    lines: dict[str, tuple[int, bytes]] = {}
+    unusable: dict[str, str] = {}
     problems: list[str] = []
     costs: Counter[str] = Counter()
     examples: dict[str, str] = {}
@@ -87,32 +102,31 @@ def read_lines(text: bytes, limits: Limits, default_domain: str = "") -> Content
         if not line or line.startswith(b"#"):
             continue
         try:
-            record = _read_line(line, number, default_domain)
+            name = canonical_name(decode_name(line.partition(b":")[0]), default_domain)
+            record = _read_line(line, number, name)
         except BadName as error:
             problems.append(f"{number}: {error}")
             continue
-        if record.name in records:
-            first = records[record.name].line
-            problems.append(f"{number}: {record.name!r} is also in line {first}, which counts")
+        if name in lines:
+            problems.append(f"{number}: {name!r} is also in line {lines[name][0]}, which counts")
             continue
+        lines[name] = (number, line)
         if record.stored:
             try:
                 price = cost(record.stored, limits)
             except BadHash as error:
-                problems.append(f"{number}: password of {record.name!r}: {error.reason}")
-                record = attrs.evolve(record, stored="", problem=error.reason)
+                problems.append(f"{number}: password of {name!r}: {error.reason}")
+                unusable[name] = error.reason
             else:
                 costs[price] += 1
                 examples.setdefault(price, record.stored)
-        records[record.name] = record
     most = costs.most_common(1)
     like = examples[most[0][0]] if most else _DEFAULT_SCHEME
-    return Contents(records, tuple(problems), dummy(like))
+    return Contents(lines, unusable, tuple(problems), dummy(like))
 
 
-def _read_line(line: bytes, number: int, default_domain: str) -> Record:
+def _read_line(line: bytes, number: int, name: str) -> Record:
     fields = line.split(b":", 7)
-    name = canonical_name(decode_name(fields[0]), default_domain)
     if len(fields) < 2:
         raise BadName("no colon: name:password is the least")
     try:

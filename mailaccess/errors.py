@@ -3,8 +3,8 @@ What can happen instead of what was asked for.
 
 Every exception that may end a client's command is a L{Refused}. It carries two texts: C{public},
 which the client may read, and C{detail}, which only the log keeps. C{code} is the word of the
-response code (RFC 5530, RFC 3501 section 7.1), without brackets; protocols that have other words for it
-(POP3: RFC 2449 section 8, RFC 3206) translate it in one place.
+response code (RFC 5530, RFC 3501 section 7.1), without brackets; protocols that have other words
+for it (POP3: RFC 2449 section 8, RFC 3206) translate it in one place.
 
 No path, DN, host name, exception text or stack ever goes into C{public}.
 """

@@ -10,7 +10,8 @@ import attrs
 
 ADEQUATE_BITS = 112
 """
-Below this a layer is none: NULL, export and single-DES ciphers protect nothing (RFC 2595 section 2.3).
+Below this a layer is none: NULL, export and single-DES ciphers protect nothing (RFC 2595 section
+2.3).
 """
 
 

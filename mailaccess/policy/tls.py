@@ -1,8 +1,8 @@
 """
 The one decision: may this mechanism be used on this connection, by this person.
 
-Used by L{TLSPolicy.decide}'s callers only: whatever advertises or accepts a login asks it, and the guard
-before the portal asks again. A listener that has no rule refuses.
+Used by L{TLSPolicy.decide}'s callers only: whatever advertises or accepts a login asks it, and the
+guard before the portal asks again. A listener that has no rule refuses.
 
 Rules, strongest first:
 
@@ -142,7 +142,9 @@ class TLSPolicy:
         if mechanism.exposes is not Exposes.PASSWORD:
             return Decision(Verdict.ALLOW, f"{mechanism.name} hides the password", rule.source)
         if link.private:
-            return Decision(Verdict.ALLOW, f"the connection is private: {link.layer.value}", rule.source)
+            return Decision(
+                Verdict.ALLOW, f"the connection is private: {link.layer.value}", rule.source
+            )
         return self._in_the_clear(rule, link, person)
 
     def _offered(self, rule: ListenerRule, mechanism: Mechanism) -> bool:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from typing import Any
+from string import Formatter
+from typing import Any, cast
 
 from twisted.application.service import MultiService, Service
 from twisted.cred.portal import Portal
@@ -33,6 +34,8 @@ from mailaccess.protocols.login import Entrance
 from mailaccess.protocols.pop3.factory import POP3Factory
 from mailaccess.protocols.pop3.options import POP3Options
 from mailaccess.protocols.sweep import Sweep
+from mailaccess.store.accounts import MaildirAccounts
+from mailaccess.store.options import Mirror, StoreOptions
 
 from .guests import Guests
 from .listeners import Listener
@@ -41,7 +44,7 @@ from .policies import private_layers, tls_policy
 from .process import MayNotRun, become, check_may_serve, harden
 from .realm import MailRealm
 from .reload import Reloading
-from .settings import Settings
+from .settings import MailSettings, Settings
 from .sockets import CannotListen, Inherited
 from .tls import ServerTLS
 
@@ -119,14 +122,18 @@ class MailService(MultiService):
             Throttle(reactor),
             reactor,
         )
-        store = accounts if accounts is not None else maildirs(settings, reactor)
+        store = (
+            accounts
+            if accounts is not None
+            else maildirs(settings.mail, reactor, limits.message_size)
+        )
         self.portal = Portal(MailRealm(store, limits.connections_per_user), [guard])
         sweep = Sweep(reactor)
         guests = Guests(limits.connections_per_ip, limits.connections, self.open_connections)
         factories = {"imap": self._imap_factory, "pop3": self._pop3_factory}
 
         self._add(Lifetime(pool.start, pool.stop), Lifetime(self._read_users))
-        self._add(Lifetime(getattr(store, "start", None), getattr(store, "stop", None)), sweep)
+        self._add(Lifetime(stop=getattr(store, "stop", None)), sweep)
         for each in settings.listeners:
             layers, networks = private_layers(each)
             entrance = Entrance(
@@ -254,10 +261,19 @@ class MailService(MultiService):
         log.info("stopped", event="stopped")
 
 
-def maildirs(settings: Settings, reactor: Any) -> IAccounts:
+def maildirs(
+    mail: MailSettings, reactor: Any, message_size: int = Limits().message
+) -> MaildirAccounts:
     """
     The store that C{[mail]} describes.
     """
-    from mailaccess.store.accounts import MaildirAccounts
-
-    return MaildirAccounts(settings, reactor)
+    options = StoreOptions(
+        subdirectory=mail.maildir,
+        mirror=cast(Mirror, mail.mirror),
+        message_limit=message_size,
+    )
+    # Doubled braces stand for themselves in the file.
+    home = "".join(
+        text + (f"{{{name}}}" if name else "") for text, name, _, _ in Formatter().parse(mail.home)
+    )
+    return MaildirAccounts(home, reactor, options)

@@ -174,13 +174,13 @@ async def _append(session: Session, incoming: Incoming, announced: Announced, at
     first = head(cursor)
     try:
         upload = await session.account.upload(name)
+        try:
+            await _stream_all(session, incoming, announced, first, upload)
+            appended = await upload.commit()
+        finally:
+            upload.abort()
     except NoSuchMailbox as missing:
         raise TryCreate(detail=missing.detail) from None
-    try:
-        await _stream_all(session, incoming, announced, first, upload)
-        appended = await upload.commit()
-    finally:
-        upload.abort()
     uids = format_uids(appended.uids)
     return Reply("APPEND completed", b"APPENDUID %d %b" % (appended.uid_validity, uids))
 

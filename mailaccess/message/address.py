@@ -31,6 +31,7 @@ _SIMPLE = re.compile(
     rb"<(" + _ATOM + rb"++)@(" + _ATOM + rb"++)>|(" + _ATOM + rb"++)@(" + _ATOM + rb"++))"
     rb"[ \t]*+(?:,|\Z)"
 )
+_BLANK = re.compile(rb"[ \t,]*+")
 _TOKEN = re.compile(
     rb'([ \t\r\n]++)|"((?:[^"\\]|\\.)*+)(?:"|\\?\Z)|(\[[^\]]*+\]?)|([^\0-\x20"()<>@,;:\[]++)|(.)',
     re.S,
@@ -48,7 +49,8 @@ def addresses(value: bytes) -> list[Address]:
     while at < length and len(found) < MAX_ADDRESSES:
         match = _SIMPLE.match(value, at)
         if match is None:
-            at, in_group = _broken(value, at, found, in_group)
+            blank = _BLANK.match(value, at)
+            at, in_group = _broken(value, blank.end() if blank else at, found, in_group)
             continue
         quoted, phrase, mailbox, host, bare, bare_host = match.groups()
         if bare is not None:

@@ -80,7 +80,7 @@ _WORD = re.compile(rb"=\?([!-)+->@-~]{1,60})(?:\*[!->@-~]{0,40})?\?([bBqQ])\?([^
 _BLANK = re.compile(rb"[ \t]*\Z")
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
-_TRAILING_SPACE = re.compile(rb"[ \t]+(?=\r?\n|\Z)")
+_TRAILING_SPACE = re.compile(rb"(?<![ \t])[ \t]++(?=\r?\n|\Z)")
 
 
 @lru_cache(maxsize=256)

@@ -25,7 +25,7 @@ MAX_PARAMETERS: Final = 200
 MAX_STRING: Final = 65_536
 """Octets of one header value, or of one word of it, that ENVELOPE or BODYSTRUCTURE repeats."""
 
-MAX_VALUE: Final = 1_048_576
+MAX_VALUE: Final = 262_144
 """Octets looked at in all fields of one name together."""
 
 MAX_ENCODED_WORDS: Final = 1_000

@@ -175,9 +175,11 @@ class MaildirMailbox:
         if not expunges or self._step.next is None:
             return (), ()
         removed: list[int] = []
-        while self._step.next is not None:
-            removed.extend(self._step.removed)
-            self._step = self._step.next
+        step = self._step
+        while step.next is not None:
+            removed.extend(step.removed)
+            step = step.next
+        self._step = step
         uids = [uid for uid in sorted(removed) if self._row(uid) >= 0]
         return [self._row(uid) + 1 for uid in reversed(uids)], uids
 

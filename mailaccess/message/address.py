@@ -18,7 +18,7 @@ from mailaccess.message.parameters import unquote
 
 Address = tuple[bytes | None, bytes | None, bytes | None, bytes | None]
 """
-Display name, source route, mailbox, host. A group begins with no host, and ends with nothing at all.
+Display name, source route, mailbox, host. A group begins with no host and ends with nothing at all.
 """
 
 MISSING_MAILBOX = b"MISSING_MAILBOX"

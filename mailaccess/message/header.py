@@ -14,8 +14,11 @@ from functools import lru_cache
 MAX_FIELDS = 10_000
 """Fields looked at in one header (MIME-03); what comes after them is kept but not understood."""
 
-_VALUE = rb"[^\n]*+(?:\n[ \t][^\n]*+)*+"
-_FIELD = re.compile(rb"([^:\n]*+)(?::(" + _VALUE + rb"))?(?:\n[ \t][^\n]*+)*+\n?")
+VALUE = rb"[^\n]*+(?:\n[ \t][^\n]*+)*+"
+"""
+Pattern of a value with the lines that continue it, without the last line feed; never backtracks.
+"""
+_FIELD = re.compile(rb"([^:\n]*+)(?::(" + VALUE + rb"))?(?:\n[ \t][^\n]*+)*+\n?")
 _FOLD = re.compile(rb"[\r\n]+")
 
 Field = tuple[bytes, int, int, int, int]
@@ -72,12 +75,12 @@ def unfold(value: bytes) -> bytes:
 @lru_cache(maxsize=512)
 def _lines_of(names: frozenset[bytes]) -> re.Pattern[bytes]:
     words = b"|".join(sorted(re.escape(name) for name in names))
-    return re.compile(rb"^(?:" + words + rb")[ \t]*+:" + _VALUE + rb"\n?", re.I | re.M)
+    return re.compile(rb"^(?:" + words + rb")[ \t]*+:" + VALUE + rb"\n?", re.I | re.M)
 
 
 @lru_cache(maxsize=512)
 def _value_of(name: bytes) -> re.Pattern[bytes]:
-    return re.compile(rb"^" + re.escape(name) + rb"[ \t]*+:(" + _VALUE + rb")", re.I | re.M)
+    return re.compile(rb"^" + re.escape(name) + rb"[ \t]*+:(" + VALUE + rb")", re.I | re.M)
 
 
 def first(data: bytes, start: int, end: int, name: bytes) -> bytes | None:

@@ -15,18 +15,16 @@ from mailaccess.message.limits import MAX_PARAMETERS, MAX_STRING, MAX_VALUE
 Parameters = list[tuple[bytes, bytes]]
 
 _WORD = rb"[^\0-\x20()<>@,;:\\\"/\[\]?=\x7f]++"
-_LOOSE = rb"[^\0-\x20;\"(]++"
 _TYPE = re.compile(rb"[ \t]*+(" + _WORD + rb")[ \t]*+/[ \t]*+(" + _WORD + rb")")
 _FIRST = re.compile(rb"[ \t]*+(" + _WORD + rb")")
 _GAP = re.compile(rb"[; \t]*+")
 _PAIR = re.compile(
-    rb"([^\0-\x20()<>@,;:\\\"/\[\]?=\x7f]++)[ \t]*+=[ \t]*+"
+    rb"(" + _WORD + rb")[ \t]*+=[ \t]*+"
     rb'(?:"([^"\\]*+)"|((?:[^\0-\x20;"(])++))[ \t]*+(?=;|$)'
 )
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*+)("?)', re.S)
 _ESCAPE = re.compile(rb"\\(.?)", re.S)
 _PAREN = re.compile(rb"[()\\\"]")
-_NEXT = re.compile(rb"[;\"(]")
 
 
 def without_comments(value: bytes) -> bytes:

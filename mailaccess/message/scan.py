@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from itertools import islice
 
-from mailaccess.message.header import _VALUE, MAX_FIELDS, header_end, unfold
+from mailaccess.message.header import MAX_FIELDS, VALUE, header_end, unfold
 from mailaccess.message.limits import MAX_DEPTH, MAX_MESSAGES, MAX_PARTS, MAX_STRING
 from mailaccess.message.parameters import (
     Parameters,
@@ -23,9 +23,9 @@ from mailaccess.message.parameters import (
 
 _CONTENT = rb"content-(?:type|transfer-encoding|disposition|id|description|md5|language|location)"
 _ENVELOPE = rb"date|subject|from|sender|reply-to|to|cc|bcc|in-reply-to|message-id"
-_FIELDS_OF_PART = re.compile(rb"^(" + _CONTENT + rb")[ \t]*+:(" + _VALUE + rb")", re.I | re.M)
+_FIELDS_OF_PART = re.compile(rb"^(" + _CONTENT + rb")[ \t]*+:(" + VALUE + rb")", re.I | re.M)
 _FIELDS_OF_MESSAGE = re.compile(
-    rb"^(" + _CONTENT + rb"|" + _ENVELOPE + rb")[ \t]*+:(" + _VALUE + rb")", re.I | re.M
+    rb"^(" + _CONTENT + rb"|" + _ENVELOPE + rb")[ \t]*+:(" + VALUE + rb")", re.I | re.M
 )
 _LEFT_OF_DELIMITER = re.compile(rb"(--)?[ \t]*+\r?(?:\n|\Z)")
 

@@ -17,7 +17,6 @@ from mailaccess.wire.writer import nstring, string
 
 _NO_PARAMETERS = b"NIL"
 _EMPTY = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7BIT" 0 0'
-_US_ASCII = b'("charset" "us-ascii")'
 
 
 def body(data: bytes, part: Part) -> bytes:

@@ -134,7 +134,7 @@ def test_a_message_of_megabytes_goes_out_in_pieces(house: House) -> None:
 
 def test_the_client_may_leave_while_it_is_sent_a_body(house: House) -> None:
     """The command ends with the connection, without a word."""
-    talk, transport, read = slow(house, *[b"Subject: big\r\n\r\n" + b"x" * 100_000] * 10)
+    talk, _, read = slow(house, *[b"Subject: big\r\n\r\n" + b"x" * 100_000] * 10)
     talk.protocol.dataReceived(b"a FETCH 1:* BODY.PEEK[]\r\n")
     talk.hang_up()
     count = len(read)

@@ -23,6 +23,8 @@ MAX_NAME = 255
 MAX_PASSWORD = 1024
 """Octets; a longer one would only make hashing expensive (AUTH-03)."""
 
+# The ASCII space and table C.1.2.
+_SPACE = " \u00a0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200C)))
 _SPACES = re.compile(" {2,}")
 _PLAIN_ASCII = re.compile(r"[!-~]+")
 
@@ -94,19 +96,25 @@ def canonical_name(raw: str, default_domain: str = "") -> str:
     """
     if len(raw) > MAX_NAME:
         raise BadName("name over 255 octets")
-    text = saslprep(raw)
-    # Lower-casing can undo a composition, and composing can make a capital: the second round finds
-    # nothing left to do, which makes the form stable.
-    for _ in range(2):
-        text = unicodedata.normalize("NFKC", text.lower())
-    text = _SPACES.sub(" ", text.strip(" "))
+    # Spaces go first: at the ends they would count as characters without a direction.
+    text = _fold(saslprep(raw.strip(_SPACE)))
     if not text:
         raise BadName("empty name")
+    # Lower-casing can undo a composition, composing can make a capital: what has no stable form
+    # would be two people, depending on how often it was looked at.
+    if _fold(saslprep(text)) != text:
+        raise BadName("name without a stable form")
     if default_domain and "@" not in text:
         text = f"{text}@{default_domain.lower()}"
     if len(text.encode("utf-8")) > MAX_NAME:
         raise BadName("name over 255 octets")
     return text
+
+
+def _fold(text: str) -> str:
+    for _ in range(2):
+        text = unicodedata.normalize("NFKC", text.lower())
+    return _SPACES.sub(" ", text.strip(" "))
 
 
 def decode_name(raw: bytes) -> str:

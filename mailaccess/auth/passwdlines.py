@@ -98,8 +98,8 @@ def read_lines(text: bytes, limits: Limits, default_domain: str = "") -> Content
     costs: Counter[str] = Counter()
     examples: dict[str, str] = {}
     for number, line in enumerate(text.split(b"\n"), 1):
-        line = line.strip(b"\r \t")
-        if not line or line.startswith(b"#"):
+        line = line.removesuffix(b"\r")
+        if not line.strip() or line.lstrip().startswith(b"#"):
             continue
         try:
             name = canonical_name(decode_name(line.partition(b":")[0]), default_domain)

@@ -331,6 +331,17 @@ def test_a_wrong_login_waits_for_its_answer_and_a_right_one_does_not(people: Peo
         assert login(guard).name == "amy"
 
 
+def test_a_right_login_forgives_the_wrong_ones_before_it(people: People) -> None:
+    """AUTH-07: those from the same address."""
+    clock = Clock()
+    throttle = Throttle(clock)
+    guard = GuardedChecker(POLICY, people, AccountGate(lambda: 0.0), throttle=throttle, clock=clock)
+    for _ in range(3):
+        throttle.failed(TLS.peer, "amy")
+    assert login(guard).name == "amy"
+    assert throttle.delay_for(TLS.peer, "amy") == 0
+
+
 def test_somebody_who_leaves_while_waiting_leaves_nothing_behind(people: People) -> None:
     """AB-11, AB-12"""
     clock = Clock()

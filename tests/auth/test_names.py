@@ -7,7 +7,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailaccess.auth.names import (
@@ -114,7 +114,15 @@ def test_what_is_not_utf8_is_no_name(raw: bytes) -> None:
         decode_name(raw)
 
 
-@given(st.text(max_size=300))
+@given(
+    st.one_of(
+        st.text(max_size=300),
+        st.text(
+            alphabet="aAßςΣİıǅﬁ\u0345\u0130\u0307\u00a8\u0627\u061b\u05d0 \u00a0\u00ad", max_size=8
+        ),
+    )
+)
+@example("\u061b")
 def test_a_canonical_name_is_its_own_canonical_name(text: str) -> None:
     """AUTH-08"""
     try:

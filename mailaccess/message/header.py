@@ -8,7 +8,7 @@ before it (RFC 5322 section 2.2.3); a line without a colon is a field without a 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import lru_cache
 
 MAX_FIELDS = 10_000
@@ -75,7 +75,8 @@ def unfold(value: bytes) -> bytes:
 @lru_cache(maxsize=512)
 def _lines_of(names: frozenset[bytes]) -> re.Pattern[bytes]:
     words = b"|".join(sorted(re.escape(name) for name in names))
-    return re.compile(rb"^(?:" + words + rb")[ \t]*+:" + VALUE + rb"\n?", re.I | re.M)
+    # A pattern that begins with an octet is searched for several times as fast as one with "^".
+    return re.compile(rb"\n((?:" + words + rb")[ \t]*+:" + VALUE + rb")", re.I)
 
 
 @lru_cache(maxsize=512)
@@ -110,17 +111,31 @@ def pick(block: bytes, names: Collection[bytes], negate: bool) -> bytes:
     their order and as stored, then the empty line (RFC 3501 section 6.4.5). Case of names does
     not count.
     """
+    return picker(names, negate)(block)
+
+
+def picker(names: Collection[bytes], negate: bool) -> Callable[[bytes], bytes]:
+    """
+    L{pick} made ready, for many header blocks.
+    """
     wanted = frozenset(name.lower() for name in names if name)
-    lines = block[: _end_of_fields(block)]
-    if not wanted:
-        chosen = lines if negate else b""
-    elif negate:
-        chosen = _lines_of(wanted).sub(b"", lines)
-    else:
-        chosen = b"".join(_lines_of(wanted).findall(lines))
-    if chosen and not chosen.endswith(b"\n"):
-        chosen += b"\r\n"
-    return chosen + b"\r\n"
+    pattern = _lines_of(wanted) if wanted else None
+
+    def chosen(block: bytes) -> bytes:
+        lines = block[: _end_of_fields(block)]
+        if lines and not lines.endswith(b"\n"):
+            lines += b"\r\n"
+        if pattern is None:
+            return lines + b"\r\n" if negate else b"\r\n"
+        # Each field is found by the line end before it, the first one too.
+        lines = b"\n" + lines
+        if negate:
+            return pattern.sub(b"", lines)[1:] + b"\r\n"
+        found = pattern.findall(lines)
+        found.append(b"\r\n")
+        return b"\n".join(found)
+
+    return chosen
 
 
 def _end_of_fields(block: bytes) -> int:

@@ -245,7 +245,7 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing(
     async def noted(account: MemoryAccount, name: str) -> Any:
         each = await upload(account, name)
         uploads.append(each)
-        monkeypatch.setattr(type(each), "abort", lambda upload: aborted.append(upload))
+        monkeypatch.setattr(type(each), "abort", lambda self: aborted.append(self) or None)
         return each
 
     monkeypatch.setattr(MemoryAccount, "upload", noted)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from .....message.header import pick
+from .....message.header import picker
 from .....message.section import section as cut
 from .....wire.cursor import Cursor
 from .....wire.grammar.section import Section, partial, section
@@ -98,12 +98,12 @@ def section_label(name: bytes, which: Section) -> bytes:
 
 
 def _of_header(which: Section, span: tuple[int, int] | None) -> Callable[[bytes], bytes | None]:
-    fields, negate = which.fields, which.kind == "HEADER.FIELDS.NOT"
-
-    def octets(header: bytes) -> bytes | None:
-        return _part_of(pick(header, fields, negate) if fields else header, span)
-
-    return octets
+    if not which.fields:
+        return lambda header: _part_of(header, span)
+    pick = picker(which.fields, which.kind == "HEADER.FIELDS.NOT")
+    if span is None:
+        return pick
+    return lambda header: _part_of(pick(header), span)
 
 
 def _of_octets(which: Section, span: tuple[int, int] | None) -> Callable[[Message], bytes | None]:

@@ -85,7 +85,7 @@ def _password_file(
     if len(contents.problems) > MOST_LINES:
         more = len(contents.problems) - MOST_LINES
         document.note(option, f"{path}: and {more} more lines; correct them, too")
-    summary.append(f"{path}: {len(contents.records)} users")
+    summary.append(f"{path}: {len(contents.lines)} users")
 
 
 def _home(document: Document, settings: Settings, summary: list[str]) -> None:

@@ -55,6 +55,8 @@ def test_the_body_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "MAX_TEXT", 5)
     data = b"A: b\r\n\r\n0123456789"
     assert text.body_text(data, scan(data)) == "01234"
+    parts = b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"--x\r\n\r\n0123\r\n" * 3
+    assert text.body_text(parts, scan(parts)) == "0123\n0"
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,7 @@ def test_a_file_that_did_not_change_is_not_read_again(
 ) -> None:
     assert site.knows("amy", b"amys")
     read: list[Any] = []
-    monkeypatch.setattr(passwdfile, "read_lines", read.append)
+    monkeypatch.setattr(passwdfile, "read_lines", lambda *args: read.append(args))
     for _ in range(3):
         site.clock.advance(1)
         assert site.knows("amy", b"amys")

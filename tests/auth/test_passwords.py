@@ -180,6 +180,7 @@ def test_no_hash_in_a_file_can_do_more_than_be_bad(stored: str, secret: bytes) -
     "stored",
     [
         "$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+        "$argon2id$v=19$m=300000,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$argon2id$v=19$m=65536,t=999,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$argon2id$v=19$m=65536,t=2,p=99$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$2y$15$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
@@ -218,6 +219,7 @@ def test_crypt_gives_no_shorter_password_for_nul_or_length() -> None:
     stored = "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5"
     assert not verify(stored, b"Hello world!\0")
     assert not verify(stored, b"x" * 1024)
+    assert not verify(make("SHA512-CRYPT", b"x"), b"x" * 1024)
     long = make("SHA512-CRYPT", b"y" * 511)
     assert verify(long, b"y" * 511)
     assert not verify(long, b"y" * 512)

@@ -95,7 +95,7 @@ class MaildirAccount:
                 raise StoreFailed(detail="the record was damaged or taken away")
             try:
                 self._index = Index(index.connect(self.ledger.path, writer=False))
-                self._inode = os.stat(self.ledger.path).st_ino
+                self._inode = index.inode_of(self.ledger.path)
             except apsw.Error as error:
                 raise self._refused(error) from error
             except OSError as error:
@@ -111,7 +111,7 @@ class MaildirAccount:
         record = self.index
         try:
             version = record.connection.pragma("data_version")
-            inode = os.stat(self.ledger.path).st_ino
+            inode = index.inode_of(self.ledger.path)
         except (apsw.Error, OSError) as error:
             self._die()
             raise StoreFailed(detail=str(error)) from error
@@ -140,13 +140,14 @@ class MaildirAccount:
 
     def _refused(self, error: apsw.Error) -> Exception:
         if index.is_damage(error):
-            index.set_aside(self.ledger.path)
+            index.set_aside(self.ledger.path, self._inode)
             self._die()
         return index.refusal(error)
 
-    def _damaged(self) -> None:
-        # In the writer thread.
-        index.set_aside(self.ledger.path)
+    def _damaged(self, inode: int) -> None:
+        # In the writer's or another thread.
+        if inode:
+            index.set_aside(self.ledger.path, inode)
         self.reactor.callFromThread(self._die)
 
     def _die(self) -> None:
@@ -170,7 +171,7 @@ class MaildirAccount:
                 raise refusal(error) from error
             except apsw.Error as error:
                 if index.is_damage(error):
-                    self._damaged()
+                    self._damaged(self._inode)
                 raise index.refusal(error) from error
 
         return deferToThreadPool(self.reactor, self.accounts.threads, run)

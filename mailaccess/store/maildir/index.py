@@ -162,12 +162,13 @@ def prepare(path: str) -> bool:
 
     @raise StoreDamaged: a newer version wrote it
     """
+    inode = inode_of(path)
     try:
         return _prepare(path)
     except apsw.Error as error:
         if not is_damage(error):
             raise refusal(error) from error
-        set_aside(path)
+        set_aside(path, inode)
         try:
             return _prepare(path)
         except apsw.Error as again:
@@ -184,8 +185,8 @@ def _prepare(path: str) -> bool:
             raise StoreDamaged(detail=f"index version {version} is newer than {_VERSION}")
         if version == _VERSION:
             if os.path.getsize(path) <= _CHECKED_SIZE:
-                found = connection.pragma("quick_check(1)")
-                if found != "ok":
+                found = connection.execute("PRAGMA quick_check(1)").fetchone()
+                if found != ("ok",):
                     raise apsw.CorruptError(str(found))
             return False
         connection.pragma("journal_mode", "WAL")
@@ -204,10 +205,22 @@ def _prepare(path: str) -> bool:
         connection.close(True)
 
 
-def set_aside(path: str) -> None:
+def inode_of(path: str) -> int:
     """
-    Give a damaged database another name.
+    What tells a database from one that took its place, or 0.
     """
+    try:
+        return os.stat(path).st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def set_aside(path: str, inode: int) -> None:
+    """
+    Give a damaged database another name, unless another process did and there is a new one.
+    """
+    if inode_of(path) != inode:
+        return
     mark = f".damaged-{time.time_ns()}"
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):

@@ -97,15 +97,17 @@ class Ledger:
     The writing side of an account. Belongs to the writer thread, but for its construction.
 
     @ivar tree: the Maildir
-    @ivar damaged: called in the writer thread when the record turned out to be damaged
+    @ivar damaged: called in the writer thread, with the inode, when the record turned out to be
+        damaged, or with 0 if it is not there any more
     """
 
-    def __init__(self, tree: Tree, damaged: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, tree: Tree, damaged: Callable[[int], None] = lambda _: None) -> None:
         self.tree = tree
         self.disk = tree.disk
         self.damaged = damaged
         self.path = os.path.join(tree.path, index.DIRECTORY, index.FILE)
         self._index: Index | None = None
+        self._inode = 0
         self._touched: dict[int, _Touched] = {}
         self._also: set[tuple[str, ...]] = set()
 
@@ -116,7 +118,17 @@ class Ledger:
         """
         if self._index is None:
             self._index = Index(index.connect(self.path, writer=True))
+            self._inode = index.inode_of(self.path)
         return self._index
+
+    def _check_place(self) -> None:
+        """
+        Never write to a record that was set aside or removed: there may be another already.
+        """
+        if self._index is not None and index.inode_of(self.path) != self._inode:
+            self.close()
+            self.damaged(0)
+            raise StoreFailed(detail="the record was taken away")
 
     def close(self) -> None:
         """
@@ -232,6 +244,7 @@ class Ledger:
         self._also.clear()
         done: list[int] = []
         try:
+            self._check_place()
             self.index.run("BEGIN IMMEDIATE")
             for number in ready:
                 self.index.run("SAVEPOINT job")
@@ -273,7 +286,7 @@ class Ledger:
             return disk_refusal(error)
         if isinstance(error, apsw.Error):
             if index.is_damage(error):
-                self.damaged()
+                self.damaged(self._inode)
             return index.refusal(error)
         return error
 

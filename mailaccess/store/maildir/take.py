@@ -42,6 +42,9 @@ class Adopt(Job):
         if box is not None:
             return box
         with ledger.tree.open(self.directory) as at:
+            for name in ("new", "tmp"):
+                with contextlib.suppress(FileExistsError):
+                    ledger.disk.mkdir(name, at)
             before = uidlist.load(ledger.disk, at)
             keywords = load_keywords(ledger.tree, self.directory)
         if before is None:
@@ -50,7 +53,11 @@ class Adopt(Job):
             box = ledger.index.add_box(self.directory, validity, 1)
         else:
             box = ledger.index.add_box(self.directory, before.uid_validity, before.uid_next)
-            box.reserved = before.uid_next
+            if not before.ours:
+                entries = [(uid, base) for base, uid in before.uids.items()]
+                write_list(
+                    ledger.tree, self.directory, before.uid_validity, before.uid_next, entries
+                )
         box.first_recent = box.uid_next
         box.keywords = keywords
         ledger.index.save(box)
@@ -154,15 +161,6 @@ class Take(Job):
         letters = box.letters
         rows = [(uid, flags_of(name, letters), modseq, a.size, a.date) for uid, name, a in entries]
         ledger.insert(box, rows, [name for _, name, _ in entries])
-        if sighting.adopting and not (sighting.before and sighting.before.ours):
-            box.reserved = box.uid_next + uidlist.RESERVE
-            write_list(
-                ledger.tree,
-                box.directory,
-                box.uid_validity,
-                box.reserved,
-                [(uid, base_of(name)) for uid, name, _ in entries],
-            )
         return rows
 
     def _place(

@@ -5,7 +5,7 @@ Uploads: octets are kept in memory up to a limit, then in a file in C{tmp}.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -38,7 +38,6 @@ class Upload:
         self._held = 0
         self._received = 0
         self._failure: Refused | None = None
-        self._spilling: Deferred[None] | None = None
 
     def begin(self, size: int, flags: Collection[str], date: int | None) -> None:
         """
@@ -91,7 +90,7 @@ class Upload:
                 self._fail(error)
             if self._done is None:
                 # Given up while the thread was writing.
-                self._forget_spools()
+                self._forget([name])
 
         return Deferred.fromCoroutine(run())
 
@@ -131,12 +130,11 @@ class Upload:
         """
         if self._done is not None:
             done, self._done = self._done, None
-            self._forget_spools()
+            self._forget([part.spool for part in self._parts if part.spool])
             self._parts = []
             done()
 
-    def _forget_spools(self) -> None:
-        spools = [part.spool for part in self._parts if part.spool]
+    def _forget(self, spools: Sequence[str]) -> None:
         if not spools:
             return
         tree = self._shared.account.tree

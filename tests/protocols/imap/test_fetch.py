@@ -333,3 +333,31 @@ def test_nested_message_is_one_fetch(house: House) -> None:
     assert b"BODY[2.1] {5}\r\nplain" in answer
     assert answer.count(b"BODY[] {") == 1
     assert reads == [1]
+
+
+def test_recent_messages_are_found_wherever_they_are(house: House) -> None:
+    """Over several batches: recent ones at both ends and in between."""
+    talk = selected(house, *[LETTER] * 3000)
+    mailbox = talk.protocol.session.mailbox
+    mailbox._recent = {1, 1500, 3000}
+    lines = talk.send(b"a FETCH 1:* FLAGS")
+    shown = [at for at, line in enumerate(lines[:-1], 1) if b"(FLAGS (\\Recent))" in line]
+    assert shown == [1, 1500, 3000]
+    mailbox._recent = {3000}
+    lines = talk.send(b"a FETCH 1:* FLAGS")
+    assert lines[2998:3000] == [b"* 2999 FETCH (FLAGS ())", b"* 3000 FETCH (FLAGS (\\Recent))"]
+
+
+def test_a_fault_within_a_response_does_not_swallow_the_tagged_reply(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PAR-12: the response is ended before the command is."""
+    talk = selected(house, LETTER)
+
+    def broken(*_arguments: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("mailaccess.protocols.imap.commands.fetch.standard.cut", broken)
+    fetched, reply = talk.send(b"a FETCH 1 (UID BODY.PEEK[1])")
+    assert fetched == b"* 1 FETCH (UID 1 BODY[1] NIL)"
+    assert reply.startswith(b"a NO [SERVERBUG] ")

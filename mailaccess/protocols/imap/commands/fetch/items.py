@@ -11,7 +11,7 @@ a cursor behind the name and returns one of three kinds of L{Item}, by what the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -33,6 +33,7 @@ class Batch:
 
     @ivar rows: which, ascending, from 0
     @ivar uids: theirs
+    @ivar recents: UIDs that are recent for this session; none if that is none of these messages
     @ivar descriptions: theirs, if an item asked for them
     @ivar headers: their header blocks, if an item asked for them
     """
@@ -41,6 +42,7 @@ class Batch:
     mailbox: IMailbox
     rows: Sequence[int]
     uids: Sequence[int]
+    recents: Collection[int] = ()
     descriptions: Sequence[Description] = ()
     headers: Sequence[bytes] = ()
 

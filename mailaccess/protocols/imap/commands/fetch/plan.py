@@ -9,13 +9,13 @@ run wait before the next batch or message is taken up (PAR-10).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from .....errors import BadSyntax, MessageGone, Refused
-from .....interfaces import SEEN
+from .....interfaces import SEEN, IMailbox
 from .....policy.link import Layer
 from .....wire.cursor import Cursor
 from ...session import Session
@@ -149,6 +149,7 @@ async def run(session: Session, plan: Plan, rows: Sequence[int]) -> bool:
     @return: whether all of them were there
     """
     complete = True
+    recents, lowest = _recents(session.selected) if plan.shows_flags else ((), 0)
     small = not (plan.describes or plan.headers or plan.bodies)
     size = ROWS if small else FEWEST
     at = 0
@@ -158,6 +159,8 @@ async def run(session: Session, plan: Plan, rows: Sequence[int]) -> bool:
         complete = complete and found_all
         if not batch.rows:
             continue
+        if recents and batch.uids[-1] >= lowest:
+            batch.recents = recents
         tails = await _mark_seen(plan, batch)
         if plan.bodies:
             found_all = await _write_bodies(plan, batch, tails)
@@ -179,6 +182,21 @@ def _lines(plan: Plan, batch: Batch, *tails: Sequence[bytes]) -> Iterable[tuple[
     else:
         numbers = [row + 1 for row in rows]
     return zip(numbers, *[values(batch) for values in plan.values], *tails, strict=True)
+
+
+def _recents(mailbox: IMailbox) -> tuple[Collection[int], int]:
+    """
+    UIDs of the recent messages, and the lowest of them. They are looked for from the end, where new
+    ones are, and no further than until all are found.
+    """
+    found: set[int] = set()
+    left = mailbox.recent
+    for uid in reversed(mailbox.rows.uids):
+        if len(found) >= left:
+            break
+        if mailbox.is_recent(uid):
+            found.add(uid)
+    return found, min(found, default=0)
 
 
 async def _batch(session: Session, plan: Plan, rows: Sequence[int]) -> tuple[Batch, bool]:
@@ -249,7 +267,12 @@ async def _write_bodies(plan: Plan, batch: Batch, tails: Sequence[bytes]) -> boo
             continue
         write(template % line)
         for label, item in plan.bodies:
-            value = item.octets(message)
+            try:
+                value = item.octets(message)
+            except Exception:
+                # The response is ended as one before the command is.
+                write(label + b"NIL)\r\n")
+                raise
             if not value:
                 write(label + (b'""' if value is not None else b"NIL"))
             elif item.rendered:

@@ -18,13 +18,12 @@ def flag_texts(batch: Batch) -> Iterable[bytes]:
     """
     The flags of each message. A text is made once for all messages with the same flags.
     """
-    mailbox, text_of = batch.mailbox, batch.session.flags
-    masks = batch.of(mailbox.rows.flags)
-    if not mailbox.recent:
+    recents, text_of = batch.recents, batch.session.flags
+    masks = batch.of(batch.mailbox.rows.flags)
+    if not recents:
         texts = {mask: text_of(mask) for mask in set(masks)}
         return map(texts.__getitem__, masks)
-    recent = mailbox.is_recent
-    return [text_of(mask, recent(uid)) for mask, uid in zip(masks, batch.uids, strict=True)]
+    return [text_of(mask, uid in recents) for mask, uid in zip(masks, batch.uids, strict=True)]
 
 
 UID = Column(b"UID", lambda batch: batch.uids, b"%d")

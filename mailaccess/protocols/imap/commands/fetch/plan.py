@@ -31,6 +31,9 @@ ROWS = 1024
 FEWEST, MOST = 16, 512
 """Messages in a batch of descriptions or headers; it grows as far as they are small."""
 
+WHOLE = 64
+"""Messages in a batch of whole messages; they are read one at a time all the same."""
+
 BIG = 1 << 18
 """Octets of a batch's answer above which the next batch is smaller."""
 
@@ -151,7 +154,7 @@ async def run(session: Session, plan: Plan, rows: Sequence[int]) -> bool:
     complete = True
     recents, lowest = _recents(session.selected) if plan.shows_flags else ((), 0)
     small = not (plan.describes or plan.headers or plan.bodies)
-    size = ROWS if small else FEWEST
+    size = ROWS if small else WHOLE if plan.bodies else FEWEST
     at = 0
     while at < len(rows):
         batch, found_all = await _batch(session, plan, rows[at : at + size])
@@ -265,25 +268,26 @@ async def _write_bodies(plan: Plan, batch: Batch, tails: Sequence[bytes]) -> boo
         except MessageGone:
             complete = False
             continue
-        write(template % line)
+        text = template % line
         for label, item in plan.bodies:
             try:
                 value = item.octets(message)
             except Exception:
                 # The response is ended as one before the command is.
-                write(label + b"NIL)\r\n")
+                write(text + label + b"NIL)\r\n")
                 raise
             if not value:
-                write(label + (b'""' if value is not None else b"NIL"))
+                text += label + (b'""' if value is not None else b"NIL")
             elif item.rendered:
-                write(label + value)
+                text += label + value
             else:
-                write(b"%b%b{%d}\r\n" % (label, b"~" if item.binary else b"", len(value)))
+                write(b"%b%b%b{%d}\r\n" % (text, label, b"~" if item.binary else b"", len(value)))
+                text = b""
                 if len(value) <= piece:
                     write(value)
                     continue
                 for start in range(0, len(value), piece):
                     write(value[start : start + piece])
                     await connection.pace()
-        write(tail + b")\r\n")
+        write(b"%b%b)\r\n" % (text, tail))
     return complete

@@ -62,7 +62,6 @@ class MaildirAccount:
         self.dead = False
         self._index: Index | None = None
         self._data_version = 0
-        self._inode = 0
         self._epoch = 0
         self._open: dict[int, SharedMailbox] = {}
         self._lock: int | None = None
@@ -78,6 +77,7 @@ class MaildirAccount:
         except OSError as error:
             raise refusal(error, "opening the Maildir") from error
         index.prepare(self.ledger.path)
+        self.ledger.inode = index.inode_of(self.ledger.path)
 
     def seconds(self) -> float:
         """
@@ -93,13 +93,11 @@ class MaildirAccount:
         if self._index is None:
             if self.dead:
                 raise StoreFailed(detail="the record was damaged or taken away")
+            self._check_place()
             try:
                 self._index = Index(index.connect(self.ledger.path, writer=False))
-                self._inode = index.inode_of(self.ledger.path)
             except apsw.Error as error:
                 raise self._refused(error) from error
-            except OSError as error:
-                raise refusal(error, "index") from error
             self._data_version = 0
         self.accounts.used(self)
         return self._index
@@ -109,19 +107,24 @@ class MaildirAccount:
         A number that changes when the record does, by whomsoever.
         """
         record = self.index
+        self._check_place()
         try:
             version = record.connection.pragma("data_version")
-            inode = index.inode_of(self.ledger.path)
-        except (apsw.Error, OSError) as error:
-            self._die()
-            raise StoreFailed(detail=str(error)) from error
-        if inode != self._inode:
-            self._die()
-            raise StoreFailed(detail="the record was taken away")
+        except apsw.Error as error:
+            raise self._refused(error) from error
         if version != self._data_version:
             self._data_version = version
             self._epoch += 1
         return self._epoch
+
+    def _check_place(self) -> None:
+        try:
+            inode = index.inode_of(self.ledger.path)
+        except OSError as error:
+            raise refusal(error, "index") from error
+        if inode != self.ledger.inode:
+            self._die()
+            raise StoreFailed(detail="the record was taken away")
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
@@ -140,7 +143,7 @@ class MaildirAccount:
 
     def _refused(self, error: apsw.Error) -> Exception:
         if index.is_damage(error):
-            index.set_aside(self.ledger.path, self._inode)
+            index.set_aside(self.ledger.path, self.ledger.inode)
             self._die()
         return index.refusal(error)
 
@@ -171,7 +174,7 @@ class MaildirAccount:
                 raise refusal(error) from error
             except apsw.Error as error:
                 if index.is_damage(error):
-                    self._damaged(self._inode)
+                    self._damaged(self.ledger.inode)
                 raise index.refusal(error) from error
 
         return deferToThreadPool(self.reactor, self.accounts.threads, run)

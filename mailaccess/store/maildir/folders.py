@@ -5,6 +5,7 @@ Jobs on the mailboxes of an account: create, delete, rename, subscribe.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -70,11 +71,15 @@ def directories(disk: Disk, tree: Tree) -> list[tuple[str, str]]:
 def is_mailbox(disk: Disk, directory: str, at: int) -> bool:
     """
     Whether a directory below the Maildir is a mailbox, and not a symbolic link to one.
+
+    @raise OSError: it cannot be found out, which is never taken for "no" (DS-11)
     """
     try:
         below = disk.open_directory(directory, at)
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return False
+        raise
     try:
         return disk.exists("cur", below)
     finally:
@@ -263,6 +268,7 @@ class Subscribe(Job):
             names.directory_of(name)
         self.add = add
         self.remove = remove
+        self._before: list[str] | None = None
 
     def apply(self, ledger: Ledger) -> None:
         """
@@ -272,9 +278,20 @@ class Subscribe(Job):
         wanted = [name for name in found if name not in self.remove]
         wanted += [name for name in self.add if name not in wanted]
         if wanted != found:
-            lines = [_line(name) for name in wanted]
-            data = os.fsencode(_HEADER + "".join(f"{line}\n" for line in lines))
-            ledger.tree.replace(SUBSCRIPTIONS, data)
+            self._before = found
+            self._write(ledger, wanted)
+
+    def undo(self, ledger: Ledger) -> None:
+        """
+        As it was.
+        """
+        if self._before is not None:
+            self._write(ledger, self._before)
+
+    @staticmethod
+    def _write(ledger: Ledger, wanted: Sequence[str]) -> None:
+        lines = "".join(f"{_line(name)}\n" for name in wanted)
+        ledger.tree.replace(SUBSCRIPTIONS, os.fsencode(_HEADER + lines))
 
 
 def _line(name: str) -> str:

@@ -97,6 +97,7 @@ class Ledger:
     The writing side of an account. Belongs to the writer thread, but for its construction.
 
     @ivar tree: the Maildir
+    @ivar inode: of the database that was prepared: another one has other numbers for mailboxes
     @ivar damaged: called in the writer thread, with the inode, when the record turned out to be
         damaged, or with 0 if it is not there any more
     """
@@ -106,8 +107,8 @@ class Ledger:
         self.disk = tree.disk
         self.damaged = damaged
         self.path = os.path.join(tree.path, index.DIRECTORY, index.FILE)
+        self.inode = 0
         self._index: Index | None = None
-        self._inode = 0
         self._touched: dict[int, _Touched] = {}
         self._also: set[tuple[str, ...]] = set()
 
@@ -118,14 +119,13 @@ class Ledger:
         """
         if self._index is None:
             self._index = Index(index.connect(self.path, writer=True))
-            self._inode = index.inode_of(self.path)
         return self._index
 
     def _check_place(self) -> None:
         """
         Never write to a record that was set aside or removed: there may be another already.
         """
-        if self._index is not None and index.inode_of(self.path) != self._inode:
+        if index.inode_of(self.path) != self.inode:
             self.close()
             self.damaged(0)
             raise StoreFailed(detail="the record was taken away")
@@ -286,7 +286,7 @@ class Ledger:
             return disk_refusal(error)
         if isinstance(error, apsw.Error):
             if index.is_damage(error):
-                self.damaged(self._inode)
+                self.damaged(self.inode)
             return index.refusal(error)
         return error
 

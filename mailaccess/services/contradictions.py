@@ -104,6 +104,12 @@ def _mechanisms_fit(document: Document, settings: Settings) -> None:
             document.wrong(
                 path, 'has "APOP", which is off; add apop = true to [pop3], or remove it'
             )
+    if settings.pop3.apop and not any(each.clear_text for each in settings.users):
+        document.wrong(
+            ("pop3", "apop"),
+            "is on, but needs passwords that can be recovered; add clear_text = true to the"
+            " [[users]] whose file has {PLAIN} entries",
+        )
     offered = any("APOP" in each.mechanisms for each in settings.listener)
     if settings.pop3.apop and not offered:
         document.wrong(

@@ -120,7 +120,7 @@ class Listener(Service):
             self.ports.append(port)
             host = port.getHost()
             log.info(
-                "listening",
+                "{listener}: listening on {lip} port {port}",
                 event="listen",
                 listener=self.settings.label,
                 lip=getattr(host, "host", host),

@@ -68,13 +68,17 @@ class Section:
 
 def option(kind: Kind, default: Any, doc: str, *, secret: bool = False) -> Any:
     """
-    A field of a settings class that is read from the file. C{default} is written as in the file.
+    A field of a settings class that is read from the file, or given in Python in the same form.
+    C{default} is written as in the file.
     """
     metadata = {_METADATA: (kind, default, doc, secret)}
-    if default is REQUIRED:
-        return attrs.field(repr=not secret, metadata=metadata)
-    value = None if default is None else kind.read(default)
-    return attrs.field(default=value, repr=not secret, metadata=metadata)
+    value = attrs.NOTHING if default is REQUIRED else default
+
+    def read(given: Any) -> Any:
+        # What is empty is what stands for an option that could not be read.
+        return given if given in (None, "", ()) else kind.read(given)
+
+    return attrs.field(default=value, converter=read, repr=not secret, metadata=metadata)
 
 
 def section(settings: type[Any], *, many: bool = False) -> Any:

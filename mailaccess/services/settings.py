@@ -72,6 +72,9 @@ class UsersSettings:
         Text(("file",)), REQUIRED, "a password file as Dovecot's passwd-file writes it"
     )
     path: str = option(FileName(), REQUIRED, "the password file; read again when it changes")
+    clear_text: bool = option(
+        Switch(), False, "accept `{PLAIN}` entries: for tests, and for APOP, which needs them"
+    )
     source: str = "default"
 
 

@@ -24,6 +24,7 @@ from mailaccess.auth.chain import CheckerChain
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
 from mailaccess.auth.passwdfile import PasswordFile, Unusable
+from mailaccess.auth.passwords import Limits as HashLimits
 from mailaccess.auth.pool import HashPool
 from mailaccess.auth.throttle import Throttle
 from mailaccess.interfaces import IAccounts, IIMAPUser, IPOP3User
@@ -112,7 +113,14 @@ class MailService(MultiService):
         policy = tls_policy(settings.listeners, settings.rule)
         pool = HashPool(reactor, settings.server.hash_threads or None)
         self.password_files = [
-            PasswordFile(each.path, pool, reactor, default_domain=domain) for each in settings.users
+            PasswordFile(
+                each.path,
+                pool,
+                reactor,
+                HashLimits(clear_text=each.clear_text),
+                default_domain=domain,
+            )
+            for each in settings.users
         ]
         guard = GuardedChecker(
             policy,

@@ -175,7 +175,10 @@ CONTRADICTIONS = {
         '[[listener]]\nprotocol = "pop3"\nmechanisms = ["APOP"]\n',
         [(12, "mechanisms", "add apop = true to [pop3]")],
     ),
-    "APOP that nobody offers": ("[pop3]\napop = true\n", [(11, "apop", "no listener offers it")]),
+    "APOP that nobody offers": (
+        "[pop3]\napop = true\n",
+        [(11, "apop", "passwords that can be recovered"), (11, "apop", "no listener offers it")],
+    ),
     "a mechanism of the other protocol": (
         LISTENER + 'mechanisms = ["USER"]\n',
         [(12, "mechanisms", 'has "USER", which imap does not have')],

@@ -4,8 +4,11 @@ Big answers: slowly read, asked for many times, in pieces.
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
+from mailaccess.protocols.imap.commands.fetch.items import Message
+from mailaccess.protocols.imap.commands.fetch.kept import Kept
 from mailaccess.testing.talk import MemoryTransport, Talk
 from tests.protocols.conftest import House
 from tests.protocols.imap.mailboxes_of import exchange, selected
@@ -149,3 +152,43 @@ def test_parentheses_without_end_are_bad(house: House) -> None:
     answer = exchange(talk, b"a FETCH 1 " + b"(" * 60_000)
     assert answer.startswith(b"a BAD ")
     assert len(answer) < 200
+
+
+def test_a_large_message_fetched_in_pieces_is_read_once(house: House) -> None:
+    """As Thunderbird does it; another message, and another mailbox, is another one."""
+    message = b"Subject: big\r\n\r\n" + b"".join(b"%09d\n" % each for each in range(30_000))
+    talk, transport, read = slow(house, message, b"X" + message)
+    house.accounts.of("amy").make("Other")
+    text = message.partition(b"\r\n\r\n")[2]
+    got = b""
+    for origin in range(0, len(text), 65536):
+        talk.protocol.dataReceived(b"a UID FETCH 1 BODY.PEEK[1]<%d.65536>\r\n" % origin)
+        answer, _ = drain(talk, transport)
+        _, _, rest = answer.partition(b"}\r\n")
+        got += rest[: len(text[origin : origin + 65536])]
+    assert got == text
+    assert read == [1]
+    talk.protocol.dataReceived(b"a FETCH 2 BODY.PEEK[]<0.5>\r\n")
+    answer, _ = drain(talk, transport)
+    assert b"{5}\r\nXSubj" in answer
+    assert read == [1, 2]
+
+
+def test_what_is_kept_is_bounded_and_goes_with_its_mailbox(house: House) -> None:
+    """PAR-10: for all sessions together."""
+    kept = Kept(room=1_000_000)
+    talks = [selected(house) for _ in range(4)]
+    views = [talk.protocol.session.mailbox for talk in talks]
+    for each in views:
+        kept.keep(each, 7, Message(b"x" * 400_000))
+    assert kept.octets == 800_000
+    assert [kept.find(each, 7) is not None for each in views] == [False, False, True, True]
+    assert kept.find(views[3], 8) is None
+    kept.keep(views[3], 8, Message(b"x" * 1_000_001))
+    kept.keep(views[2], 9, Message(b"small"))
+    assert kept.octets == 0
+    kept.keep(views[0], 7, Message(b"x" * 400_000))
+    del each, views
+    talks[0].send(b"a CLOSE")
+    gc.collect()
+    assert kept.octets == 0

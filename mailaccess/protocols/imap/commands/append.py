@@ -8,7 +8,6 @@ store as they arrive; none is kept unless all of them came (RFC 3502 section 6.3
 from __future__ import annotations
 
 import attrs
-from twisted.internet.defer import CancelledError
 
 from ....errors import BadSyntax, LimitReached, NoSuchMailbox, Refused, TooBig
 from ....interfaces import IUpload
@@ -152,8 +151,6 @@ async def append(session: Session, announced: Announced, at: int) -> Reply:
     incoming = Incoming(session.connection, announced)
     try:
         return await _append(session, incoming, announced, at)
-    except CancelledError:
-        raise
     except Exception:
         if not session.connection.closing:
             await incoming.skip()

@@ -20,6 +20,7 @@ from .....policy.link import Layer
 from .....wire.cursor import Cursor
 from ...session import Session
 from .items import Batch, Column, Item, ItemParser, Message, OfHeader, OfOctets, picked, short
+from .kept import Kept
 from .standard import FLAGS, MACROS, UID
 
 MAX_ITEMS = 1000
@@ -40,6 +41,9 @@ BIG = 1 << 18
 PIECE_TCP, PIECE_TLS = 1 << 18, 1 << 16
 """Octets of a message given to the transport at a time."""
 
+KEPT = Kept()
+"""Shared by all sessions of the process."""
+
 _WORD = re.compile(rb"[A-Za-z0-9][A-Za-z0-9.-]*")
 
 
@@ -54,6 +58,7 @@ class Plan:
     @ivar headers: needs header blocks, besides whole messages
     @ivar sets_seen: the messages are seen once this is answered
     @ivar shows_flags: FLAGS are answered anyway
+    @ivar pieces: of the whole message only some octets are asked for
     """
 
     template: bytes
@@ -63,6 +68,7 @@ class Plan:
     headers: bool
     sets_seen: bool
     shows_flags: bool
+    pieces: bool
 
 
 def parse(cursor: Cursor, parsers: Mapping[bytes, ItemParser], *, by_uid: bool) -> Plan:
@@ -132,6 +138,7 @@ def compiled(items: Sequence[Item]) -> Plan:
         headers=not whole and any(isinstance(each, OfHeader) for each in distinct.values()),
         sets_seen=any(each.sets_seen for each in items),
         shows_flags=FLAGS in columns,
+        pieces=any(each.key is not None for each in bodies),
     )
 
 
@@ -263,11 +270,15 @@ async def _write_bodies(plan: Plan, batch: Batch, tails: Sequence[bytes]) -> boo
     write, template = connection.write, plan.template
     for line, uid, tail in zip(_lines(plan, batch), batch.uids, tails, strict=True):
         await connection.pace()
-        try:
-            message = Message(await octets(uid))
-        except MessageGone:
-            complete = False
-            continue
+        message = KEPT.find(batch.mailbox, uid) if plan.pieces else None
+        if message is None:
+            try:
+                message = Message(await octets(uid))
+            except MessageGone:
+                complete = False
+                continue
+            if plan.pieces:
+                KEPT.keep(batch.mailbox, uid, message)
         text = template % line
         for label, item in plan.bodies:
             try:

@@ -85,7 +85,7 @@ class IMAPServer(MailConnection):
         """
         The client is told why it ends.
         """
-        self.write(b"* BYE %b\r\n" % why.capitalize().encode("ascii"))
+        self.write(b"* BYE %b\r\n" % (why[:1].upper() + why[1:]).encode("ascii"))
 
     def bye(self, why: str) -> None:
         """
@@ -385,7 +385,8 @@ class IMAPServer(MailConnection):
         @raise Refused: not
         """
         try:
-            visit = await self.let_in(mechanism, name, secret, authorization)
+            login = self.password_login(mechanism, name, secret, authorization)
+            visit = await self.let_in(login)
         except AuthenticationFailed:
             if self.failed_logins >= self.factory.limits.failed_logins:
                 self._after = lambda: self.bye("too many failed logins")

@@ -54,29 +54,41 @@ def section(
     @param fields: names for C{HEADER.FIELDS}
     @param root: L{scan} of the message, where it is at hand
     """
-    message: Part | None = None
+    where = bounds(data, parts, kind, root)
+    if where is None:
+        return None
+    if where == (0, len(data)):
+        octets = data
+    else:
+        octets = data[where[0] : where[1]]
+    if not kind.startswith("HEADER.FIELDS"):
+        return octets
+    return pick(octets, fields, kind == "HEADER.FIELDS.NOT")
+
+
+def bounds(
+    data: bytes, parts: tuple[int, ...], kind: str, root: Part | None = None
+) -> tuple[int, int] | None:
+    """
+    Where the octets begin and end, of the whole header for the kinds that pick fields; None when
+    there is no such part. The parameters are those of L{section}.
+    """
     if not parts:
         if kind == "":
-            return data
+            return 0, len(data)
         if kind == "MIME":
             return None
-        start, end = 0, len(data)
-        body = header_end(data)
+        start, body, end = 0, header_end(data), len(data)
     else:
         part = find(scan(data) if root is None else root, parts)
         if part is None:
             return None
         if kind == "":
-            return data[part.body_start : part.end]
+            return part.body_start, part.end
         if kind == "MIME":
-            return data[part.header_start : part.body_start]
+            return part.header_start, part.body_start
         message = part.message
         if message is None:
             return None
         start, body, end = message.header_start, message.body_start, message.end
-    if kind == "TEXT":
-        return data[body:end]
-    header = data[start:body]
-    if kind == "HEADER":
-        return header
-    return pick(header, fields, kind == "HEADER.FIELDS.NOT")
+    return (body, end) if kind == "TEXT" else (start, body)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from .....message.header import picker
+from .....message.section import bounds
 from .....message.section import section as cut
 from .....wire.cursor import Cursor
 from .....wire.grammar.section import Section, partial, section
@@ -112,7 +113,14 @@ def _of_octets(which: Section, span: tuple[int, int] | None) -> Callable[[Messag
 
     def octets(message: Message) -> bytes | None:
         root = message.root if parts else None
-        return _part_of(cut(message.data, parts, kind, fields, root), span)
+        if fields or span is None:
+            return _part_of(cut(message.data, parts, kind, fields, root), span)
+        # Not a copy of the whole section for some octets of it.
+        where = bounds(message.data, parts, kind, root)
+        if where is None:
+            return None
+        start = where[0] + span[0]
+        return message.data[start : min(start + span[1], where[1])]
 
     return octets
 

@@ -64,6 +64,7 @@ class MaildirAccounts:
         self._cold: OrderedDict[SharedMailbox, int] = OrderedDict()
         self._polled: list[Callable[[], None]] = []
         self._polling: IDelayedCall | None = None
+        self._timers: set[IDelayedCall] = set()
 
     @property
     def threads(self) -> ThreadPool:
@@ -163,6 +164,19 @@ class MaildirAccounts:
             total -= rows
             oldest.unload()
 
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """
+        Call after some time, unless the store is stopped before.
+        """
+        timer: IDelayedCall
+
+        def run() -> None:
+            self._timers.discard(timer)
+            call()
+
+        timer = self.reactor.callLater(seconds, run)
+        self._timers.add(timer)
+
     def poll(self, call: Callable[[], None]) -> Callable[[], None]:
         """
         Call every L{StoreOptions.poll_interval}; returns what ends it.
@@ -188,6 +202,9 @@ class MaildirAccounts:
             self._polling.cancel()
             self._polling = None
         self._polled.clear()
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
         for account in list(self._accounts.values()):
             account.forget()
         self._accounts.clear()

@@ -91,7 +91,7 @@ def test_a_name_and_its_directory_belong_to_each_other(name: str) -> None:
     assert "/" not in directory
     assert directory not in {".", ".."}
     assert directory.isascii()
-    assert "/".join([*parents_of(name), name][:1]) == name.split("/")[0]
+    assert "/".join([*parents_of(name), name][:1]) == name.split("/", maxsplit=1)[0]
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ class MaildirAccount:
             if not self.dead and self.accounts.has(self):
                 call()
 
-        self.reactor.callLater(seconds, run)
+        self.accounts.later(seconds, run)
 
     def poll(self, call: Callable[[], None]) -> Callable[[], None]:
         """
@@ -281,7 +281,7 @@ class MaildirAccount:
             shared = self._open[box.id] = SharedMailbox(self, _canonical(name), box)
         shared.name = _canonical(name)
         await shared.catch_up()
-        if shared.box.dirty:
+        if shared.box.mirrored < shared.box.modseq:
             shared.mirror()
         return shared
 

@@ -109,7 +109,7 @@ class Deliver(Job):
             for uid, mask, part in zip(uids, masks, self.parts, strict=True)
         ]
         ledger.insert(box, rows, names)
-        box.modseq = modseq
+        box.advance(named=True)
         ledger.index.save(box)
         return Delta(box.id, before, modseq, box.uid_next, box.keywords, added=rows)
 
@@ -175,8 +175,7 @@ class Remove(Job):
             with ledger.tree.open(box.directory, "cur") as cur:
                 for _, stored in victims:
                     _unlink(ledger, cur, index.from_name(stored))
-            box.modseq += 1
-            ledger.delete(box, uids, box.modseq)
+            ledger.delete(box, uids, box.advance(named=True))
             ledger.index.save(box)
         return Delta(box.id, before, box.modseq, box.uid_next, box.keywords, removed=uids)
 
@@ -244,7 +243,7 @@ class Transfer(Job):
             for uid, mask, (_, _, size, date, _) in zip(uids, masks, found, strict=True)
         ]
         ledger.insert(target, rows, names)
-        target.modseq = modseq
+        target.advance(named=True)
         ledger.index.save(target)
         added = Delta(target.id, before, modseq, target.uid_next, target.keywords, added=rows)
         gone = self._drop(ledger) if self.move else None
@@ -253,8 +252,7 @@ class Transfer(Job):
     def _drop(self, ledger: Ledger) -> Delta:
         source = ledger.box(self.mailbox)
         before = source.modseq
-        source.modseq += 1
-        ledger.delete(source, self.uids, source.modseq)
+        ledger.delete(source, self.uids, source.advance(named=True))
         ledger.index.save(source)
         return Delta(
             source.id,

@@ -104,56 +104,74 @@ class StoreFlags(Job):
                 " AND modseq <= ?6 AND (flags & ?4) | ?5 <> flags",
                 [(*place, keep, add, self.limit, modseq) for place in places],
             )
-            box.modseq = modseq
-            box.dirty = True
+            box.advance(named=False)
         ledger.index.save(box)
         uids, masks = zip(*turned, strict=True) if turned else ((), ())
         delta = Delta(box.id, before, box.modseq, box.uid_next, box.keywords, changed=(uids, masks))
         return FlagsStored(delta, count, conflicts)
 
 
+@attrs.frozen
+class MirrorPass:
+    """
+    How far a L{Mirror} came.
+
+    @ivar start: the UID to go on from
+    @ivar modseq: what will have been mirrored at the end
+    """
+
+    start: int
+    modseq: int
+
+
 class Mirror(Job):
     """
-    Write flags into file names, some hundred at a time. Returns the UID to go on from, or None.
+    Write flags into file names, some hundred at a time. Returns a L{MirrorPass} to go on from, or
+    None at the end.
 
     Rename, then sync the directory, then commit: whichever of them is lost, the name and what the
     record says of the name do not differ in a way that looks like somebody else's change.
     """
 
-    def __init__(self, mailbox: int, start: int = 1) -> None:
+    def __init__(self, mailbox: int, after: MirrorPass | None = None) -> None:
         self.mailbox = mailbox
-        self.start = start
+        self.after = after
 
-    def apply(self, ledger: Ledger) -> int | None:
+    def apply(self, ledger: Ledger) -> MirrorPass | None:
         """
-        From UID C{start} on.
+        The next files whose names tell other flags than the record.
         """
         box = ledger.index.box(self.mailbox)
-        if box is None or not box.dirty:
+        if box is None or box.mirrored >= box.modseq:
             return None
+        here = self.after or MirrorPass(1, box.modseq)
+        wanted, following = self._wanted(ledger, box, here.start)
+        self._rename(ledger, box, wanted)
+        if following:
+            return MirrorPass(following, here.modseq)
+        box = ledger.box(self.mailbox)
+        box.mirrored = max(box.mirrored, here.modseq)
+        ledger.index.save(box)
+        return None
+
+    @staticmethod
+    def _wanted(ledger: Ledger, box: Box, start: int) -> tuple[list[tuple[int, str, str]], int]:
         letters = box.letters
+        wanted: list[tuple[int, str, str]] = []
         rows = ledger.index.run(
             "SELECT uid, flags, name FROM message JOIN file USING(mailbox, uid)"
-            " WHERE mailbox = ? AND uid >= ? ORDER BY uid",
-            (box.id, self.start),
+            " WHERE mailbox = ? AND uid >= ? AND modseq > ? ORDER BY uid",
+            (box.id, start, box.mirrored),
         )
-        wanted: list[tuple[int, str, str]] = []
-        following = None
         for uid, mask, stored in rows:
             name = index.from_name(stored)
             new = with_flags(name, mask, letters)
-            if new != name and not (":2," not in name and new == name + ":2,"):
+            if new not in (name, name + ":2,"):
                 if len(wanted) == MIRROR_SLICE:
-                    following = uid
-                    break
+                    rows.close(True)
+                    return wanted, uid
                 wanted.append((uid, name, new))
-        rows.close(True)
-        self._rename(ledger, box, wanted)
-        if following is None and self.start == 1:
-            box = ledger.box(self.mailbox)
-            box.dirty = False
-            ledger.index.save(box)
-        return following if following is not None or self.start == 1 else 1
+        return wanted, 0
 
     def _rename(self, ledger: Ledger, box: Box, wanted: list[tuple[int, str, str]]) -> None:
         if not wanted:

@@ -13,6 +13,7 @@ before.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import time
@@ -22,7 +23,7 @@ from typing import Any
 import apsw
 import attrs
 
-from mailaccess.errors import OverQuota, Refused, StoreDamaged, StoreFailed
+from mailaccess.errors import InUse, OverQuota, Refused, StoreDamaged, StoreFailed
 from mailaccess.interfaces import KEYWORD_BIT
 from mailaccess.store.maildir.columns import Row
 
@@ -34,7 +35,7 @@ MAX_KEYWORDS = 58
 """SQLite's integers are signed: bit 63 of a mask stays free."""
 
 _APPLICATION = 0x6D616361
-_VERSION = 1
+_VERSION = 2
 _CHECKED_SIZE = 4 * 1024 * 1024
 _BUSY_MILLISECONDS = 30_000
 
@@ -50,7 +51,7 @@ CREATE TABLE mailbox(
     cur_seen INTEGER NOT NULL DEFAULT 0,
     suspect INTEGER NOT NULL DEFAULT 1,
     adopted INTEGER NOT NULL DEFAULT 0,
-    dirty INTEGER NOT NULL DEFAULT 0,
+    mirrored INTEGER NOT NULL DEFAULT 0,
     reserved INTEGER NOT NULL DEFAULT 1,
     keywords TEXT NOT NULL DEFAULT '[]');
 CREATE TABLE message(
@@ -80,7 +81,7 @@ class Box:
     @ivar cur_seen: time of C{cur} at the last look, or after our own last change
     @ivar suspect: a look may have missed something: look again when there is time
     @ivar adopted: messages that were there already have been taken in
-    @ivar dirty: some flags are not in file names yet
+    @ivar mirrored: changes up to this mod-sequence are in file names
     @ivar reserved: no UID from here on was ever given, also if the list of UIDs lost its end
     """
 
@@ -94,9 +95,18 @@ class Box:
     cur_seen: int
     suspect: bool
     adopted: bool
-    dirty: bool
+    mirrored: int
     reserved: int
     keywords: list[str]
+
+    def advance(self, named: bool) -> int:
+        """
+        The next mod-sequence, for a change; C{named} if file names tell all of it already.
+        """
+        if named and self.mirrored == self.modseq:
+            self.mirrored += 1
+        self.modseq += 1
+        return self.modseq
 
     def keyword_bit(self, name: str) -> int:
         """
@@ -133,11 +143,12 @@ def refusal(error: apsw.Error) -> Refused:
     What to tell a client of an error of the database.
     """
     detail = f"index: {type(error).__name__}: {error}"
-    return (
-        OverQuota(detail=detail)
-        if isinstance(error, apsw.FullError)
-        else StoreFailed(detail=detail)
-    )
+    if isinstance(error, apsw.FullError):
+        return OverQuota(detail=detail)
+    if isinstance(error, apsw.BusyError):
+        # Somebody held the record for longer than anybody should (DS-13).
+        return InUse(detail=detail)
+    return StoreFailed(detail=detail)
 
 
 def connect(path: str, writer: bool) -> apsw.Connection:
@@ -162,6 +173,16 @@ def prepare(path: str) -> bool:
 
     @raise StoreDamaged: a newer version wrote it
     """
+    # Switching to a write-ahead log fails at once if another process does the same.
+    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _prepare_or_replace(path)
+    finally:
+        os.close(lock)
+
+
+def _prepare_or_replace(path: str) -> bool:
     inode = inode_of(path)
     try:
         return _prepare(path)
@@ -176,13 +197,18 @@ def prepare(path: str) -> bool:
 
 
 def _prepare(path: str) -> bool:
-    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_NOFOLLOW
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
+    # SQLite would take the umask's word for who may read it, and its other files go by this one.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     connection = apsw.Connection(path, flags=flags)
     try:
         connection.set_busy_timeout(_BUSY_MILLISECONDS)
         version = connection.pragma("user_version")
         if version > _VERSION:
             raise StoreDamaged(detail=f"index version {version} is newer than {_VERSION}")
+        if 0 < version < _VERSION:
+            # No version that was released: what Maildir and lists of UIDs tell is enough.
+            raise apsw.CorruptError(f"index version {version}")
         if version == _VERSION:
             if os.path.getsize(path) <= _CHECKED_SIZE:
                 found = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -268,9 +294,9 @@ class Index:
         was lost.
         """
         self.run(
-            "INSERT INTO mailbox(directory, uid_validity, uid_next, modseq, reserved)"
-            " VALUES(?, ?, ?, ?, ?)",
-            (directory, uid_validity, uid_next, int(time.time() * 1000), uid_next),
+            "INSERT INTO mailbox(directory, uid_validity, uid_next, modseq, mirrored, reserved)"
+            " VALUES(?1, ?2, ?3, ?4, ?4, ?3)",
+            (directory, uid_validity, uid_next, int(time.time() * 1000)),
         )
         box = self.box_at(directory)
         assert box is not None

@@ -35,6 +35,7 @@ from mailaccess.store.maildir.filename import base_of
 from mailaccess.store.maildir.index import Box, Index
 
 _MOST_UIDS = 2**32 - 1
+_LONG_LIST = 256 * 1024
 
 
 @attrs.frozen
@@ -185,8 +186,21 @@ class Ledger:
         if reserve:
             box.reserved = box.uid_next + uidlist.RESERVE
             lines.append(f"R {box.reserved}\n")
-        uidlist.append(self.tree, box.directory, "".join(lines), reserve)
+        size = uidlist.append(self.tree, box.directory, "".join(lines), reserve)
+        if reserve and size > _LONG_LIST:
+            self._shorten_list(box, size, lines)
         return range(first, box.uid_next)
+
+    def _shorten_list(self, box: Box, size: int, lines: Sequence[str]) -> None:
+        """
+        Leave out the messages that went, where they are most of the list.
+        """
+        names = self.index.names(box.id, [(1, _MOST_UIDS)])
+        entries = [(uid, base_of(name)) for uid, name in names]
+        data = uidlist.text_of(box.uid_validity, box.reserved, entries)
+        data += "".join(lines).encode("utf-8", "surrogateescape")
+        if len(data) < size // 2:
+            self.tree.replace(uidlist.FILE, data, box.directory)
 
     def insert(self, box: Box, rows: Sequence[Row], names: Sequence[str]) -> None:
         """

@@ -13,6 +13,7 @@ after a listing during which the directory did not change, or after it was missi
 
 from __future__ import annotations
 
+import contextlib
 import stat
 import time
 from collections.abc import Collection, Mapping
@@ -30,6 +31,7 @@ LOOKS = 4
 _GRAIN = 100_000_000
 _COARSE_GRAIN = 2_100_000_000
 _SECOND = 1_000_000_000
+_TEMPORARY = 36 * 3600
 
 
 @attrs.frozen
@@ -132,6 +134,7 @@ class _Look:
             with self.tree.open(box.directory, "cur") as cur:
                 cur_time, names, cur_racy = self._list(cur)
                 self._compare(cur, set(names))
+            sweep(self.tree, box.directory)
         adopting = not box.adopted
         return Sighting(
             full=self.full,
@@ -204,6 +207,19 @@ class _Look:
         except FileNotFoundError:
             return
         self.arrivals.append(Arrival(in_new, name, size, int(found.st_mtime), rename))
+
+
+def sweep(tree: Tree, directory: str) -> None:
+    """
+    Remove what died while it was written: files in C{tmp} that are older than 36 hours
+    (maildir(5)).
+    """
+    oldest = time.time() - _TEMPORARY
+    with contextlib.suppress(OSError), tree.open(directory, "tmp") as tmp:
+        for name in tree.disk.listdir(tmp):
+            with contextlib.suppress(OSError):
+                if tree.disk.stat(name, tmp).st_mtime < oldest:
+                    tree.disk.unlink(name, tmp)
 
 
 def order(arrivals: Collection[Arrival], uids: Mapping[str, int]) -> list[Arrival]:

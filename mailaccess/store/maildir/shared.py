@@ -8,7 +8,6 @@ L{mailaccess.store.maildir.mailbox}.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from array import array
 from collections import deque
@@ -21,7 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 
-from mailaccess.errors import NoSuchMailbox, StoreFailed
+from mailaccess.errors import NoSuchMailbox, Refused
 from mailaccess.store.disk import refusal
 from mailaccess.store.maildir import watch
 from mailaccess.store.maildir.columns import Columns, Row, Step
@@ -303,7 +302,11 @@ class SharedMailbox:
         """
         Whether L{catch_up} has something to do.
         """
-        if self.account.epoch() != self._epoch:
+        try:
+            if self.gone or self.account.epoch() != self._epoch:
+                return True
+        except Refused:
+            # What is wrong is for catch_up to say.
             return True
         now = self.account.seconds()
         return self._times() != (self._new_seen, self._cur_seen) or (
@@ -372,7 +375,7 @@ class SharedMailbox:
                 return False
             self.apply(delta)
             self.refresh()
-            if self.box.dirty:
+            if self.box.mirrored < self.box.modseq:
                 self.mirror()
         self._new_seen = self.box.new_seen if sighting else sighting.new_time
         self._look_new_at = now + _RACY if sighting.racy or sighting.arrivals else 0.0
@@ -403,10 +406,10 @@ class SharedMailbox:
         self._mirroring = False
 
         async def run() -> None:
-            start: int | None = 1
+            after = await self.account.submit(Mirror(self.box.id))
             # Other jobs get their turn between the slices.
-            while start is not None:
-                start = await self.account.submit(Mirror(self.box.id, start))
+            while after is not None:
+                after = await self.account.submit(Mirror(self.box.id, after))
 
         Deferred.fromCoroutine(run()).addErrback(self.account.failed, "mirroring flags")
 
@@ -454,10 +457,8 @@ class SharedMailbox:
             self._noticed = None
 
     def _event(self) -> None:
-        with contextlib.suppress(StoreFailed):
-            if not self.stale():
-                return
-        self.notice()
+        if self.stale():
+            self.notice()
 
     def notice(self) -> None:
         """

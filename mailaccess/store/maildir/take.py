@@ -93,7 +93,7 @@ class Take(Job):
         ledger.index.save(box)
         added = self._add(ledger, box, modseq)
         if changed or removed or added:
-            box.modseq = modseq
+            box.advance(named=not changed)
         box.adopted = True
         ledger.index.save(box)
         return Delta(

@@ -158,9 +158,9 @@ def text_of(uid_validity: int, reserved: int, entries: Iterable[tuple[int, str]]
     return os.fsencode("".join(lines))
 
 
-def append(tree: Tree, directory: str, lines: str, sync: bool) -> None:
+def append(tree: Tree, directory: str, lines: str, sync: bool) -> int:
     """
-    Add lines, inside the transaction that gives the UIDs.
+    Add lines, inside the transaction that gives the UIDs. Returns the length of the list.
     """
     with tree.open(directory) as at:
         flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -170,5 +170,6 @@ def append(tree: Tree, directory: str, lines: str, sync: bool) -> None:
             tree.disk.write(descriptor, os.fsencode("\n" + lines))
             if sync:
                 tree.disk.fsync(descriptor)
+            return os.fstat(descriptor).st_size
         finally:
             os.close(descriptor)

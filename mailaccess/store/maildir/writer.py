@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from mailaccess.errors import StoreFailed
 from mailaccess.store.maildir.ledger import Job, Ledger
 
 _MOST = 256
@@ -37,6 +38,7 @@ class Writer:
         self._open_ledgers = open_ledgers
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._stopped = False
         self._open: OrderedDict[Ledger, None] = OrderedDict()
 
     def submit(self, ledger: Ledger, job: Job) -> Deferred[Any]:
@@ -44,6 +46,8 @@ class Writer:
         Do a job when its turn comes. Fires on the reactor, when it is durable, with its result.
         Jobs are done in the order they came.
         """
+        if self._stopped:
+            raise StoreFailed(detail="the store was stopped")
         done: Deferred[Any] = Deferred()
         self._put((ledger, job, done))
         return done
@@ -52,12 +56,14 @@ class Writer:
         """
         Close an account's database after the jobs that are waiting.
         """
-        self._put((ledger, None, None))
+        if not self._stopped:
+            self._put((ledger, None, None))
 
     def stop(self) -> None:
         """
         Do what waits, then end the thread; waits for that.
         """
+        self._stopped = True
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join()

@@ -164,6 +164,19 @@ def test_the_first_five_octets_of_a_message_of_101(house: House) -> None:
     )
 
 
+def test_a_partial_ends_with_its_part(house: House) -> None:
+    """Not with the message: nothing of what follows the part is given."""
+    talk = selected(house, NESTED)
+    assert value(talk, b"BODY.PEEK[1]<3.100>", b"BODY[1]<3>") == literal(b"st")
+    assert value(talk, b"BODY.PEEK[2.1]<0.5>", b"BODY[2.1]<0>") == literal(b"plain")
+    assert value(talk, b"BODY.PEEK[2.1]<5.5>", b"BODY[2.1]<5>") == b'""'
+    assert value(talk, b"BODY.PEEK[2.1]<6.5>", b"BODY[2.1]<6>") == b'""'
+    fields = b"[2.HEADER.FIELDS (SUBJECT)]"
+    assert value(talk, b"BODY.PEEK%b<14.9>" % fields, b"BODY%b<14>" % fields) == (
+        literal(b"\r\n\r\n")
+    )
+
+
 def test_two_partials_of_one_origin_are_two_items(house: House) -> None:
     """Their labels are the same, their octets are not."""
     talk = selected(house, LETTER)

@@ -23,6 +23,7 @@ import pytest
 from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.mail.pop3 import POP3, IMailbox
 from twisted.python.failure import Failure
 
@@ -228,6 +229,35 @@ def test_the_commands_of_the_tutorial_are_those_that_the_demo_prints(tmp_path: P
     tutorial = (DOCS / "tutorial/demo.md").read_text("utf-8")
     for each in printed(DemoSite(tmp_path / "demo")):
         assert each.replace(f"{tmp_path}/", "") in tutorial
+
+
+def test_the_refusal_in_the_tutorial_is_what_happens() -> None:
+    """POL-02, POL-03, POL-05: word for word, and the log names the user and the rule."""
+    page = (DOCS / "tutorial/demo.md").read_text("utf-8")
+    (shown,) = (found[3] for found in FENCE.finditer(page) if "nc localhost" in found[3])
+    said = [line.encode() for line in shown.splitlines()[1:]]
+    clock = Clock()
+    way_in = entrance(
+        MemoryChecker({"demo": b"demo"}),
+        MemoryAccounts().enter,
+        clock,
+        rule=ListenerRule(source="mailaccess.toml:23"),
+        tls=object(),
+    )
+    with capturedLogs() as events:
+        talk = Talk(IMAPFactory(way_in, clock, Sweep(clock)), clock)
+        answers = talk.lines()
+        answers += [each for line in said if line[2:5] == b"LOG" for each in talk.send(line)]
+    told = [line for line in said if line[2:5] != b"LOG"]
+    beginning, end = told[0].split(b"...")
+    assert answers[0].startswith(beginning)
+    assert answers[0].endswith(end)
+    assert answers[1:] == told[1:]
+    (line,) = (logs.key_value_line(it) for it in events if it.get("event") == "refused")
+    wanted = ('user="demo"', 'method="LOGIN command"', "reason=MustEncrypt", "cleartext = refuse (")
+    for each in wanted:
+        assert each in page
+        assert each in line
 
 
 # ---- pages -------------------------------------------------------------------------------------

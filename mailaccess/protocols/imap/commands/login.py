@@ -64,6 +64,7 @@ async def login(
     RFC 3501 section 6.2.3; RFC 2595 section 3.2: a tagged NO where it is disabled.
     """
     connection = session.connection
-    with connection.noting_refusal(LOGIN_COMMAND):
+    with connection.noting_refusal(LOGIN_COMMAND) as known:
+        known.name = name.decode("utf-8", "replace")  # for the log only
         connection.refuse_early(LOGIN_COMMAND)
     return await connection.admit(LOGIN_COMMAND, name_of(name), password)

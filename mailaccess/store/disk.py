@@ -44,30 +44,21 @@ class Disk:
         """
         return os.open(name, _DIRECTORY, dir_fd=at)
 
-    def open_file(self, name: str, at: int) -> int:
-        """
-        A descriptor of a regular file, to read.
-
-        @raise OSError: also for what is no regular file
-        """
-        descriptor = os.open(name, _FILE, dir_fd=at)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise OSError(errno.ELOOP, "not a regular file", name)
-        return descriptor
-
     def read(self, name: str, at: int, limit: int = -1) -> bytes:
         """
         The content of a regular file, its first C{limit} octets if that is not negative.
         """
-        descriptor = self.open_file(name, at)
+        descriptor = os.open(name, _FILE, dir_fd=at)
         try:
-            size = os.fstat(descriptor).st_size
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise OSError(errno.ELOOP, "not a regular file", name)
+            size = found.st_size
             if limit >= 0:
                 size = min(size, limit)
-            data = os.read(descriptor, size + 1 if limit < 0 else size)
-            if len(data) >= size:
-                return data[:size]
+            data = os.read(descriptor, size)
+            if len(data) == size:
+                return data
             parts = [data]
             left = size - len(data)
             while left and (more := os.read(descriptor, left)):

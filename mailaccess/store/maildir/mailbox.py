@@ -345,7 +345,9 @@ class MaildirMailbox:
         """
         A whole message.
         """
-        data = await self._reader.octets(uid)
+        data = self._reader.at_once(uid)
+        if data is None:
+            data = await self._reader.octets(uid)
         if data is None:
             raise MessageGone
         return data

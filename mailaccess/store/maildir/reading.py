@@ -59,19 +59,29 @@ class Reader:
             found = names.get(uid)
         return found
 
-    async def octets(self, uid: int) -> bytes | None:
+    def at_once(self, uid: int) -> bytes | None:
         """
-        A whole message with CRLF line ends, or None.
+        A message with CRLF line ends that is not long and whose file is where it was, else None.
         """
         columns = self._shared.columns
         row = columns.find(uid)
         if row >= 0 and columns.arrays[3][row] > _LONG:
-            data = await self._shared.account.in_thread(self._read, uid, self.name(uid), -1)
-        else:
-            data = self._read(uid, self.name(uid), -1)
-        if data is None:
-            data = await self._again(uid)
+            return None
+        data = self._read(uid, self.name(uid), -1)
         return None if data is None else to_crlf(data)
+
+    async def octets(self, uid: int) -> bytes | None:
+        """
+        A whole message with CRLF line ends, or None.
+        """
+        data = self.at_once(uid)
+        if data is None:
+            data = await self._shared.account.in_thread(self._read, uid, self.name(uid), -1)
+            if data is None:
+                data = await self._again(uid)
+            if data is not None:
+                data = to_crlf(data)
+        return data
 
     def _read(self, uid: int, name: str | None, limit: int) -> bytes | None:
         if name is None:

@@ -17,6 +17,7 @@ import contextlib
 import stat
 import time
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 import attrs
 
@@ -34,8 +35,7 @@ _SECOND = 1_000_000_000
 _TEMPORARY = 36 * 3600
 
 
-@attrs.frozen
-class Arrival:
+class Arrival(NamedTuple):
     """
     A file that is not in the record.
 

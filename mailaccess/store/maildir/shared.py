@@ -33,7 +33,7 @@ from mailaccess.store.maildir.take import Take
 if TYPE_CHECKING:
     from mailaccess.store.maildir.account import MaildirAccount
 
-_LOAD_SLICE = 20_000
+_LOAD_SLICE = 10_000
 _LOG = 1000
 _RACY = 0.15
 _AGAIN = 1.0

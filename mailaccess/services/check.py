@@ -11,10 +11,9 @@ import grp
 import os
 import pwd
 import stat
-from typing import Any
 
 from mailaccess.auth.passwdlines import read_lines
-from mailaccess.auth.passwords import DEFAULT_LIMITS
+from mailaccess.auth.passwords import Limits
 from mailaccess.errors import ConfigurationErrors
 
 from .certificates import BrokenCertificates, load_certificates
@@ -38,7 +37,7 @@ def check(path: str) -> tuple[list[str], list[str]]:
     _certificates(document, settings, summary)
     for position, each in enumerate(settings.users):
         if each.path:
-            _password_file(document, settings, ("users", position, "path"), each.path, summary)
+            _password_file(document, settings, position, summary)
     if settings.mail.home:
         _home(document, settings, summary)
     _user(document, settings)
@@ -69,12 +68,14 @@ def _certificates(document: Document, settings: Settings, summary: list[str]) ->
 
 
 def _password_file(
-    document: Document, settings: Settings, option: Any, path: str, summary: list[str]
+    document: Document, settings: Settings, position: int, summary: list[str]
 ) -> None:
+    option, users = ("users", position, "path"), settings.users[position]
+    path, limits = users.path, Limits(clear_text=users.clear_text)
     try:
         with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            contents = read_lines(file.read(), DEFAULT_LIMITS, settings.mail.domain)
+            contents = read_lines(file.read(), limits, settings.mail.domain)
     except OSError as error:
         document.wrong(option, f"cannot be read ({error.strerror}); make it, or correct the path")
         return

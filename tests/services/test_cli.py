@@ -84,6 +84,16 @@ def test_check_is_content_with_a_site_that_would_start(
     assert "listener imaps: port 993, tls implicit" in told
 
 
+def test_check_takes_clear_passwords_only_where_the_server_does(
+    site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (site.parent / "users").write_text("bob:{PLAIN}pass\n")
+    assert main(["check", str(site)]) == 1
+    assert "password of 'bob'" in capsys.readouterr().err
+    site.write_text(site.read_text().replace('type = "file"', 'type = "file"\nclear_text = true'))
+    assert main(["check", str(site)]) == 0
+
+
 def test_check_of_nothing_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(tmp_path / "none.toml")]) == 1
     assert "No such file" in capsys.readouterr().err

@@ -156,6 +156,7 @@ class MailConnection(TLSPolicyMixin, Conversation):
     failed_logins = 0
     waits_for_client = False
     _greeted = False
+    _handshaking = False
     _counted = ""
     _leaving = False
 
@@ -233,12 +234,14 @@ class MailConnection(TLSPolicyMixin, Conversation):
         """
         A TLS handshake has to complete within its time (TLS-13).
         """
+        self._handshaking = True
         self.deadline = self.clock.seconds() + self.factory.limits.handshake_seconds
 
     def secured(self) -> None:
         """
         TLS is up: the policy sees another link, and nothing is left of what was before (TLS-07).
         """
+        self._handshaking = False
         self.link_changed()
         _ = self.link  # looked at while the handshake's facts are there
         if not self._greeted:
@@ -311,10 +314,10 @@ class MailConnection(TLSPolicyMixin, Conversation):
 
     def time_out(self, why: str) -> None:
         """
-        Too long without what was due.
+        Too long without what was due. In a handshake there is nobody yet to whom to say so.
         """
         self.reason = why
-        if not self._greeted or self.output_waits:
+        if self._handshaking or not self._greeted or self.output_waits:
             self.abort()
             return
         self.farewell(why)

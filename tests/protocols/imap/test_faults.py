@@ -147,7 +147,8 @@ WORDS = st.sampled_from(
     [
         *b"a LOGIN AUTHENTICATE PLAIN = AGFteQBzZWNyZXQ= amy secret ID NIL ENABLE IDLE".split(),
         *b"SELECT EXAMINE CLOSE CREATE LIST LSUB STATUS INBOX x UID FETCH STORE COPY".split(),
-        *b'DONE SEARCH APPEND +FLAGS 1:* 4294967296 ( ) " "" * % {3} {3+} {0+} ~{3+} \\ \x00 \xff'.split(),
+        *b"DONE SEARCH APPEND +FLAGS 1:* 4294967296".split(),
+        *b'( ) " "" * % {3} {3+} {0+} ~{3+} \\ \x00 \xff'.split(),
         *(b"\r\n", b"\r\n", b"\n", b" ", b" ", b" "),
     ]
 )

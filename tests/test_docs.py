@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import inspect
 import re
 import shlex
 import subprocess
@@ -383,6 +384,16 @@ def test_objects_that_the_reference_names_exist() -> None:
             assert hasattr(importlib.import_module(module), last), each
         else:
             importlib.import_module(each)
+
+
+def test_tolerances_are_switches_that_exist() -> None:
+    page = (DOCS / "explanation/tolerances.md").read_text("utf-8")
+    switches = re.findall(r"^\| `(\w+)` \| `([\w.]+)` \|", page, re.MULTILINE)
+    assert len(switches) > 2
+    for name, place in switches:
+        module, _, last = place.rpartition(".")
+        switched = getattr(importlib.import_module(module), last)
+        assert name in inspect.signature(switched).parameters
 
 
 def test_the_changes_can_be_built() -> None:

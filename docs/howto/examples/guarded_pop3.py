@@ -59,7 +59,6 @@ class GuardedPOP3(TLSPolicyMixin, POP3):
         return self._in_turn(self._user(user))
 
     async def _user(self, user: bytes) -> None:
-        self.refuse_early(USER_PASS)
         await self.refuse_name(USER_PASS, user.decode("utf-8", "surrogateescape"))
         super().do_USER(user)
 

@@ -205,3 +205,40 @@ def test_a_tls_handshake_where_none_was_asked_for_is_turned_away(house: Any) -> 
 def test_a_command_cannot_be_declared_twice() -> None:
     with pytest.raises(ValueError, match="declared twice"):
         Registry([*EXTENSIONS, *EXTENSIONS])
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        b"0",
+        b"00",
+        b"01",
+        b"4294967296",
+        b"9223372036854775808",
+        b"1:0",
+        b"1:",
+        b":1",
+        b"1,,2",
+        b"-1",
+    ],
+)
+def test_what_is_no_number_is_bad(selected: Talk, numbers: bytes) -> None:
+    """
+    PAR-06.
+    """
+    assert selected.send(b"a FETCH " + numbers + b" FLAGS")[-1].startswith(b"a BAD ")
+    assert selected.send(b"b UID FETCH " + numbers + b" FLAGS")[-1].startswith(b"b BAD ")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "count"),
+    [(b"1:*", 64), (b"*:1", 64), (b"4294967295:*", 1), (b"4294967295", 0), (b"1:4294967295", 64)],
+)
+def test_a_set_costs_what_is_written_not_what_it_spans(
+    selected: Talk, numbers: bytes, count: int
+) -> None:
+    """
+    PAR-06.
+    """
+    lines = selected.send(b"a UID FETCH " + numbers + b" UID")
+    assert len(lines) == count + 1

@@ -4,6 +4,8 @@ IDLE: RFC 2177.
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -225,3 +227,26 @@ def test_a_burst_of_news_is_looked_up_once_while_the_client_does_not_read(
     assert selected.lines() == []
     selected.protocol.resumeProducing()
     assert selected.lines() == [b"* 114 EXISTS", b"* 114 RECENT"]
+
+
+def test_a_session_in_idle_costs_little_more_than_one_that_is_not(house: Any) -> None:
+    """
+    AB-07: no coroutine, no Deferred, no timer for each of ten thousand who wait.
+    """
+    house.accounts.of("amy")
+    factory = house.factory()
+    talks = [house.login(factory=factory) for _ in range(201)]
+    for each in talks:
+        each.send(b"a SELECT INBOX", b"b NOOP")
+    talks.pop().send(b"c IDLE")  # what is made once
+    gc.collect()
+    tracemalloc.start()
+    for each in talks:
+        each.protocol.dataReceived(b"c IDLE\r\n")
+        each.transport.clear()
+    gc.collect()
+    taken = tracemalloc.get_traced_memory()[0] / len(talks)
+    tracemalloc.stop()
+    assert all(each.protocol.idling is not None for each in talks)
+    assert not any(each.protocol.busy for each in talks)
+    assert taken < 1000

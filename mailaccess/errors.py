@@ -26,7 +26,7 @@ class Refused(Exception):
     """
 
     code: ClassVar[str] = ""
-    public: ClassVar[str] | str = "Not possible"
+    public: str = "Not possible"
 
     def __init__(self, public: str = "", detail: str = "") -> None:
         super().__init__(public or self.public, detail)

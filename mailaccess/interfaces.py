@@ -1,9 +1,9 @@
 """
 The seams: what one part of mailaccess asks of another, and the values that cross.
 
-Imports nothing of ours. Names of mailboxes are L{str}: Unicode, hierarchy delimiter C{/}, C{INBOX} in
-capitals. Message bytes have CRLF line ends. UIDs are 1 to 2**32-1; sequence numbers start at 1. Methods
-marked C{async} are awaited by protocols and may take long; the rest return at once.
+Imports nothing of ours. Names of mailboxes are L{str}: Unicode, hierarchy delimiter C{/}, C{INBOX}
+in capitals. Message bytes have CRLF line ends. UIDs are 1 to 2**32-1; sequence numbers start at 1.
+Methods marked C{async} are awaited by protocols and may take long; the rest return at once.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class IChecksPasswords(Interface):
         """
         The user's identity.
 
-        @raise mailaccess.errors.AuthenticationFailed: unknown name or wrong password; after the same time
+        @raise mailaccess.errors.AuthenticationFailed: unknown name or wrong password; after the
+            same time
         @raise mailaccess.errors.DirectoryUnavailable: it could not be found out
         @raise mailaccess.errors.Refused: as it says (expired, locked)
         """
@@ -80,6 +81,28 @@ class IKnowsPeople(Interface):
     async def attributes(name: str) -> Mapping[str, str] | None:
         """
         Policy attributes (C{cleartext}, ...) of a name, or None where nothing is known.
+        """
+
+
+class IChallengeLogin(IMailLogin):
+    """
+    A name, and an answer to a challenge that takes the password to give.
+    """
+
+    def answers(secret: bytes) -> bool:
+        """
+        Whether the answer is right if this is the password; in constant time.
+        """
+
+
+class IKnowsSecrets(Interface):
+    """
+    A source of users that keeps passwords recoverable, as challenges need them.
+    """
+
+    async def recoverable(name: str) -> tuple[Identity, bytes] | None:
+        """
+        Identity and password of a canonical name; None where there is none or it is hashed.
         """
 
 
@@ -174,13 +197,8 @@ class Changes:
     keywords: bool = False
 
     def __bool__(self) -> bool:
-        return bool(
-            self.expunged
-            or self.changed
-            or self.keywords
-            or self.exists is not None
-            or self.recent is not None
-        )
+        grown = (self.exists, self.recent) != (None, None)
+        return grown or bool(self.expunged or self.changed or self.keywords)
 
 
 NO_CHANGES = Changes()
@@ -212,7 +230,8 @@ class Stored:
     """
     What a STORE did.
 
-    @ivar changed: sequence numbers of the messages, as they are now (also those that were so before)
+    @ivar changed: sequence numbers of the messages, as they are now (also those that were so
+        before)
     @ivar conflicts: UIDs left alone because they changed after C{unchanged_since}
     @ivar gone: some of the messages were expunged by others
     """
@@ -235,8 +254,8 @@ class Description:
 
 class IRows(Interface):
     """
-    A session's messages as parallel columns; row I{i} is sequence number C{i + 1}. Consistent between two
-    calls of L{IMailbox.sync}; not to be written to.
+    A session's messages as parallel columns; row I{i} is sequence number C{i + 1}. Consistent
+    between two calls of L{IMailbox.sync}; not to be written to.
     """
 
     uids: Sequence[int] = Attribute("ascending")
@@ -273,8 +292,8 @@ class IMailbox(Interface):
     async def sync(*, expunges: bool = True) -> Changes:
         """
         Take in what others did, deliveries included. With C{expunges} false, expunged messages keep
-        their rows until a later call. Messages that arrived after an unreported expunge are reported
-        all the same.
+        their rows until a later call. Messages that arrived after an unreported expunge are
+        reported all the same.
         """
 
     def pending(expunges: bool) -> bool:
@@ -289,8 +308,8 @@ class IMailbox(Interface):
         unchanged_since: int | None = None,
     ) -> Stored:
         """
-        Change flags durably. C{operation} is C{add}, C{remove} or C{set}; C{flags} names system flags
-        and keywords. The session is not told its own changes again by L{sync}.
+        Change flags durably. C{operation} is C{add}, C{remove} or C{set}; C{flags} names system
+        flags and keywords. The session is not told its own changes again by L{sync}.
 
         @raise mailaccess.errors.LimitReached: one keyword too many
         @raise mailaccess.errors.MailboxReadOnly: opened read-only
@@ -327,7 +346,8 @@ class IMailbox(Interface):
 
     async def headers(uids: Sequence[int]) -> Sequence[bytes | None]:
         """
-        Header blocks, empty line included, with CRLF; None where the message is gone.
+        Header blocks with CRLF, also of the empty line, which a message without a body may not have
+        (RFC 3501 section 6.4.5); None where the message is gone.
         """
 
     async def octets(uid: int) -> bytes:
@@ -375,8 +395,8 @@ class IUpload(Interface):
 
     def write(data: bytes) -> Awaitable[None] | None:
         """
-        More octets of it. What is returned, if anything, is awaited before more is written. A failure
-        is kept and raised by L{commit}.
+        More octets of it. What is returned, if anything, is awaited before more is written. A
+        failure is kept and raised by L{commit}.
         """
 
     async def commit() -> Appended:

@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..errors import AuthenticationFailed, DirectoryUnavailable, Refused
-from ..interfaces import IChecksPasswords, Identity, IKnowsPeople
+from ..interfaces import IChecksPasswords, Identity, IKnowsPeople, IKnowsSecrets
 
 log = Logger()
 
@@ -47,7 +47,7 @@ def _entries(given: Sequence[Any]) -> tuple[Entry, ...]:
     return tuple(each if isinstance(each, Entry) else Entry(each) for each in given)
 
 
-@implementer(IChecksPasswords, IKnowsPeople)
+@implementer(IChecksPasswords, IKnowsPeople, IKnowsSecrets)
 @attrs.frozen(eq=False)
 class CheckerChain:
     """
@@ -100,6 +100,24 @@ class CheckerChain:
         if unavailable:
             # It might have said that this person's password must not cross in the clear.
             raise DirectoryUnavailable(detail="not every source could be asked")
+        return None
+
+    async def recoverable(self, name: str) -> tuple[Identity, bytes] | None:
+        """
+        What the first source that has the password has.
+        """
+        for entry in self.checkers:
+            if not IKnowsSecrets.providedBy(entry.checker):
+                continue
+            try:
+                found: tuple[Identity, bytes] | None = await entry.checker.recoverable(name)
+            except CancelledError:
+                raise
+            except Exception as error:
+                self._broken(entry, error)
+                continue
+            if found is not None:
+                return found
         return None
 
     def _broken(self, entry: Entry, error: Exception) -> None:

@@ -4,13 +4,14 @@ Credentials that carry the connection they came over, for the guard in front of 
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 
 import attrs
 from twisted.cred.credentials import IUsernamePassword
 from zope.interface import implementer
 
-from ..interfaces import IPasswordLogin
+from ..interfaces import IChallengeLogin, IPasswordLogin
 from ..policy.link import Link
 from ..policy.mechanism import Mechanism
 
@@ -54,3 +55,29 @@ class PasswordLogin:
         Whether it is this one; the time does not tell how much of it is right (AUTH-06).
         """
         return hmac.compare_digest(self.secret, password)
+
+
+@implementer(IChallengeLogin)
+@attrs.frozen
+class APOPLogin:
+    """
+    A name and a digest of the greeting's timestamp and the password (RFC 1939 section 7).
+
+    @ivar timestamp: as the greeting had it, angle brackets included
+    @ivar digest: 32 hexadecimal digits
+    """
+
+    name: str
+    timestamp: bytes
+    digest: bytes = attrs.field(repr=False)
+    link: Link
+    mechanism: Mechanism
+    service: str
+    authorization: str = ""
+
+    def answers(self, secret: bytes) -> bool:
+        """
+        Whether the digest was made with this password.
+        """
+        right = hashlib.md5(self.timestamp + secret, usedforsecurity=False).hexdigest()
+        return hmac.compare_digest(right.encode("ascii"), self.digest.lower())

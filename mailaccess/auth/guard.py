@@ -18,6 +18,7 @@ harmless, because the guard asks the same question again.
 
 from __future__ import annotations
 
+from secrets import token_bytes
 from typing import Any, Protocol
 
 import attrs
@@ -36,7 +37,13 @@ from ..errors import (
     MustEncrypt,
     Refused,
 )
-from ..interfaces import Identity, IKnowsPeople, IPasswordLogin
+from ..interfaces import (
+    IChallengeLogin,
+    Identity,
+    IKnowsPeople,
+    IKnowsSecrets,
+    IPasswordLogin,
+)
 from ..policy.link import Link
 from ..policy.mechanism import Mechanism
 from ..policy.tls import Decision, Person, TLSPolicy
@@ -94,7 +101,7 @@ class GuardedChecker:
     default_domain: str = ""
     throttle: CountsFailures | None = None
     clock: IReactorTime | None = None
-    credentialInterfaces = (IPasswordLogin,)  # noqa: N815 - the contract of twisted.cred
+    credentialInterfaces = (IPasswordLogin, IChallengeLogin)  # noqa: N815 - the contract of twisted.cred
 
     def __attrs_post_init__(self) -> None:
         if self.throttle is not None and self.clock is None:
@@ -143,14 +150,19 @@ class GuardedChecker:
         return identity
 
     async def _authenticate(self, credentials: Any) -> Identity:
+        challenged = IChallengeLogin.providedBy(credentials)
         try:
             name = canonical_name(credentials.name, self.default_domain)
-            secret = prepare_password(credentials.secret)
+            secret = b"" if challenged else prepare_password(credentials.secret)
         except (BadName, BadPassword) as error:
             raise AuthenticationFailed(detail=str(error)) from None
         self._check_authorization(credentials.authorization, name)
         try:
-            found: Identity = await self.checker.check(name, secret, credentials.service)
+            found: Identity = (
+                await self._answered(name, credentials)
+                if challenged
+                else await self.checker.check(name, secret, credentials.service)
+            )
             # What a directory calls somebody is data from outside too (AUTH-08).
             return attrs.evolve(found, name=canonical_name(found.name, self.default_domain))
         except (Refused, CancelledError):
@@ -158,6 +170,16 @@ class GuardedChecker:
         except Exception as error:
             log.failure("checking {name!r} failed", name=name)
             raise DirectoryUnavailable(detail=f"checker: {type(error).__name__}") from None
+
+    async def _answered(self, name: str, credentials: Any) -> Identity:
+        known = None
+        if IKnowsSecrets.providedBy(self.checker):
+            known = await self.checker.recoverable(name)
+        # Nobody's password, where there is none: the same work for every name (AUTH-05).
+        identity, secret = known or (None, token_bytes(16))
+        if not credentials.answers(secret) or identity is None:
+            raise AuthenticationFailed(detail=f"{name!r}: wrong answer, or no recoverable password")
+        return identity
 
     def _check_authorization(self, authorization: str, name: str) -> None:
         if not authorization:

@@ -17,9 +17,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..errors import AuthenticationFailed, DirectoryUnavailable
-from ..interfaces import IChecksPasswords, Identity, IKnowsPeople
+from ..interfaces import IChecksPasswords, Identity, IKnowsPeople, IKnowsSecrets
 from .passwdlines import Contents, Record, read_lines
-from .passwords import DEFAULT_LIMITS, BadHash, Limits, is_cheap, verify
+from .passwords import DEFAULT_LIMITS, BadHash, Limits, in_the_clear, is_cheap, verify
 from .pool import HashPool
 
 log = Logger()
@@ -37,7 +37,7 @@ class Unusable(Exception):
     """
 
 
-@implementer(IChecksPasswords, IKnowsPeople)
+@implementer(IChecksPasswords, IKnowsPeople, IKnowsSecrets)
 class PasswordFile:
     """
     A checker over one file.
@@ -109,6 +109,16 @@ class PasswordFile:
         if record is None:
             return None
         return {**record.fields(), "policy_source": self._where(record)}
+
+    async def recoverable(self, name: str) -> tuple[Identity, bytes] | None:
+        """
+        Only of C{{PLAIN}} entries, where those are allowed at all.
+        """
+        record = (await self._current()).find(name)
+        secret = in_the_clear(record.stored, self._limits) if record is not None else None
+        if record is None or secret is None:
+            return None
+        return Identity(name, record.home, record.fields(), self.label), secret
 
     def _where(self, record: Record) -> str:
         return f"{self._path}:{record.line}"

@@ -20,7 +20,9 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..auth.credentials import PasswordLogin
 from ..errors import AuthenticationFailed, MechanismRefused, MustEncrypt
+from ..interfaces import IMailLogin
 from ..policy.mechanism import Mechanism
 from .limits import Limits
 from .line import Conversation, IFramer
@@ -271,16 +273,22 @@ class MailConnection(TLSPolicyMixin, Conversation):
         self.mistakes = 0
         self._uncount()
 
-    async def let_in(
+    def password_login(
         self, mechanism: Mechanism, name: str, secret: bytes, authorization: str = ""
-    ) -> Visit:
+    ) -> PasswordLogin:
         """
-        Take a name and a password to the portal; failures are counted (AUTH-07).
+        A name and a password, as they came over this connection.
+        """
+        return PasswordLogin(
+            name, secret, self.link, mechanism, self.entrance.service, authorization
+        )
+
+    async def let_in(self, login: IMailLogin) -> Visit:
+        """
+        Take credentials to the portal; failures are counted (AUTH-07).
         """
         try:
-            return await self.entrance.admit(
-                self.link, self.number, mechanism, name, secret, authorization
-            )
+            return await self.entrance.admit(self.number, login)
         except AuthenticationFailed:
             self.failed_logins += 1
             raise

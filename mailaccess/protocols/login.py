@@ -18,7 +18,6 @@ from twisted.cred.error import LoginDenied, LoginFailed, UnauthorizedLogin
 from twisted.cred.portal import Portal
 from twisted.logger import Logger
 
-from ..auth.credentials import PasswordLogin
 from ..auth.guard import GuardedChecker, refusal
 from ..auth.linked import LinkedPortal
 from ..auth.names import BadName, canonical_name
@@ -29,7 +28,7 @@ from ..errors import (
     DirectoryUnavailable,
     Refused,
 )
-from ..interfaces import IMailUser
+from ..interfaces import IMailLogin, IMailUser
 from ..policy.link import Layer, Link
 from ..policy.mechanism import Mechanism
 from ..policy.tls import Decision
@@ -221,15 +220,7 @@ class Entrance:
         if not decision.allowed:
             raise refusal(decision)
 
-    async def admit(
-        self,
-        link: Link,
-        session: str,
-        mechanism: Mechanism,
-        name: str,
-        secret: bytes,
-        authorization: str = "",
-    ) -> Visit:
+    async def admit(self, session: str, login: IMailLogin) -> Visit:
         """
         Let somebody in, or say why not; either way the log has one line.
 
@@ -237,32 +228,12 @@ class Entrance:
         same, in text and in time, whoever it is and whatever the password (POL-04).
         """
         try:
-            return await self._admit(link, mechanism, name, secret, authorization, session)
+            return await self._admit(session, login)
         except Refused as refused:
-            self._note(refused, link, session, mechanism, name)
+            self._note(refused, login.link, session, login.mechanism, login.name)
             raise
 
-    async def _admit(
-        self,
-        link: Link,
-        mechanism: Mechanism,
-        name: str,
-        secret: bytes,
-        authorization: str,
-        session: str,
-    ) -> Visit:
-        canonical = self.canonical(name)
-        decision = await self.guard.decide(link, mechanism, canonical)
-        if not decision.allowed:
-            raise refusal(decision)
-        login = PasswordLogin(
-            name=canonical,
-            secret=secret,
-            link=link,
-            mechanism=mechanism,
-            service=self.service,
-            authorization=self.canonical(authorization) if authorization else "",
-        )
+    async def _admit(self, session: str, login: IMailLogin) -> Visit:
         try:
             entered: Any = await self.portal.login(login, None, self.interface)
         except Refused:
@@ -278,9 +249,9 @@ class Entrance:
             event="login",
             session=session,
             user=avatar.identity.name,
-            **self._facts(link, mechanism),
+            **self._facts(login.link, login.mechanism),
         )
-        return Visit(avatar, mechanism, leave)
+        return Visit(avatar, login.mechanism, leave)
 
     def _facts(self, link: Link, mechanism: Mechanism) -> dict[str, str]:
         return {

@@ -28,7 +28,7 @@ import attrs
 from .argon import ARGON2
 from .base import DEFAULT_LIMITS, BadHash, Limits, Scheme
 from .blowfish import Bcrypt
-from .clear import CLEAR
+from .clear import CLEAR, Clear
 from .digests import DIGESTS, Digest
 from .libcrypt import CRYPTS
 from .pbkdf2 import PBKDF2
@@ -93,6 +93,18 @@ def cost(stored: str, limits: Limits = DEFAULT_LIMITS) -> str:
     """
     found = _parse(stored)
     return found.scheme.cost(found.data, limits)
+
+
+def in_the_clear(stored: str, limits: Limits = DEFAULT_LIMITS) -> bytes | None:
+    """
+    The password itself, if it is stored like that and that is allowed; None for a hash.
+    """
+    try:
+        found = _parse(stored)
+        found.scheme.cost(found.data, limits)
+    except BadHash:
+        return None
+    return found.data if isinstance(found.scheme, Clear) else None
 
 
 def is_cheap(stored: str) -> bool:

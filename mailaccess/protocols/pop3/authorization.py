@@ -8,6 +8,7 @@ from __future__ import annotations
 from base64 import b64encode
 
 from ... import __version__
+from ...auth.credentials import APOPLogin
 from ...auth.names import BadName, decode_name
 from ...errors import AuthenticationFailed, BadSyntax, Refused
 from ...policy.link import Layer
@@ -133,7 +134,7 @@ async def password(server: POP3Server, arguments: list[bytes]) -> None:
         server.refuse_early(USER_PASS)
     if not name or not arguments:
         raise AuthenticationFailed(detail="empty or impossible name or password")
-    await server.log_in(USER_PASS, name, arguments[0])
+    await server.log_in(server.password_login(USER_PASS, name, arguments[0]))
 
 
 @table.command("APOP", State.AUTHORIZATION, 2)
@@ -147,7 +148,7 @@ async def apop(server: POP3Server, arguments: list[bytes]) -> None:
         name = decode_name(arguments[0])
     except BadName as bad:
         raise AuthenticationFailed(detail=f"name not possible: {bad}") from None
-    await server.log_in(APOP, name, server.banner + b" " + arguments[1].lower())
+    await server.log_in(APOPLogin(name, server.banner, arguments[1], server.link, APOP, "pop3"))
 
 
 @table.command("AUTH", State.AUTHORIZATION, 0, 2)
@@ -183,7 +184,9 @@ async def auth(server: POP3Server, arguments: list[bytes]) -> None:
     with server.noting_refusal(each.mechanism):
         server.refuse_early(each.mechanism)
         said = await sasl_dialogue(server, each, initial, ask)
-    await server.log_in(each.mechanism, said.name, said.secret, said.authorization)
+    await server.log_in(
+        server.password_login(each.mechanism, said.name, said.secret, said.authorization)
+    )
 
 
 @table.command("UTF8", State.AUTHORIZATION)

@@ -19,7 +19,7 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from ...errors import AuthenticationFailed, BadSyntax, Refused
-from ...policy.mechanism import Mechanism
+from ...interfaces import IMailLogin
 from ...wire.framing import Overlong
 from ...wire.pop3 import LineFramer, parse
 from ..connection import MailConnection
@@ -218,16 +218,14 @@ class POP3Server(MailConnection):
         assert self.drop is not None
         return self.drop
 
-    async def log_in(
-        self, mechanism: Mechanism, name: str, secret: bytes, authorization: str = ""
-    ) -> None:
+    async def log_in(self, login: IMailLogin) -> None:
         """
         Let somebody in and take the maildrop; the reply is written.
 
         @raise Refused: not
         """
         try:
-            visit = await self.let_in(mechanism, name, secret, authorization)
+            visit = await self.let_in(login)
         except AuthenticationFailed:
             if self.failed_logins >= self.factory.limits.failed_logins:
                 self._after = lambda: self.bye("too many failed logins")

@@ -486,6 +486,9 @@ async def test_structure_and_headers_are_those_of_the_message(stores: Any) -> No
         assert found[1].bodystructure.startswith(b"(")
     headers = await mailbox.headers([uids[1], 999])
     assert headers == [b"Subject: two\r\nFrom: a@example.org\r\n\r\n", None]
+    bare = [b"Subject: no body\r\n", b"Subject: no line end", b""]
+    uids = await put(account, "INBOX", *bare)
+    assert await (await account.select("INBOX")).headers(uids) == bare
 
 
 DAY = datetime.date(2024, 5, 6)

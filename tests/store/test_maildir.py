@@ -386,8 +386,68 @@ async def test_a_deleted_mailbox_tells_its_sessions(site: Site) -> None:
             await each.sync()
     with pytest.raises(errors.Refused):
         await mailbox.store(uids, "add", ["\\Seen"])
+    await until(lambda: not list((site.maildir() / "mailaccess").glob("gone.*")))
     await account.create("A")
     assert len((await account.select("A")).rows) == 0
+
+
+async def test_an_upload_into_a_mailbox_deleted_meanwhile_says_that_it_is_missing(
+    site: Site,
+) -> None:
+    account = await site.account()
+    await account.create("A")
+    upload = await account.upload("A")
+    upload.begin(3, (), None)
+    upload.write(b"a\r\n")
+    await account.delete("A")
+    with pytest.raises(errors.NoSuchMailbox):
+        await upload.commit()
+
+
+async def test_a_session_that_fell_far_behind_is_told_that_all_may_have_changed(
+    site: Site,
+) -> None:
+    accounts = site.accounts()
+    account = await accounts.account(Identity("amy"))
+    uids = await put(account, "INBOX", message("a"), message("b"), message("c"))
+    mine, theirs = await account.select("INBOX"), await account.select("INBOX")
+    shared = theirs._shared
+    await mine.store(uids[:1], "add", ["\\Seen"])
+    entry = shared.log[-1]
+    while len(shared.log) < shared.log.maxlen:
+        shared.log.append(entry)
+    await mine.store(uids[1:2], "add", ["\\Seen"])
+    shared.version += 1
+    shared.log[0] = type(entry)(shared.version, mine, uids[2:])
+    assert list((await theirs.sync()).changed) == [1, 2, 3]
+
+
+async def test_what_died_while_it_was_written_is_removed_after_a_while(site: Site) -> None:
+    tmp = site.maildir() / "tmp"
+    (tmp / "old").write_bytes(b"x")
+    (tmp / "young").write_bytes(b"x")
+    os.utime(tmp / "old", (1, 1))
+    account = await site.account()
+    await account.select("INBOX")
+    assert os.listdir(tmp) == ["young"]
+
+
+async def test_the_list_of_uids_is_shortened_when_most_messages_went(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailaccess.store.maildir.ledger._LONG_LIST", 1000)
+    monkeypatch.setattr("mailaccess.store.maildir.uidlist.RESERVE", 10)
+    account = await site.account()
+    mailbox = await account.select("INBOX")
+    for _ in range(6):
+        uids = await put(account, "INBOX", *(message(str(number)) for number in range(20)))
+        await mailbox.remove(uids[1:])
+    listed = (site.maildir() / "mailaccess-uidlist").read_text().splitlines()
+    assert len(listed) < 100
+    for path in (site.maildir() / "mailaccess").glob("index.db*"):
+        path.unlink()
+    again = await (await site.account()).select("INBOX")
+    assert list(again.rows.uids) == [1, 21, 41, 61, 81, 101]
 
 
 async def test_a_large_upload_goes_through_a_file_and_leaves_none(site: Site) -> None:

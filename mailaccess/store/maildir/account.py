@@ -8,7 +8,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
@@ -76,6 +76,7 @@ class MaildirAccount:
             folders.make_root(self.tree.disk, self.tree.path)
         except OSError as error:
             raise refusal(error, "opening the Maildir") from error
+        folders.remove_leftovers(self.tree.path)
         index.prepare(self.ledger.path)
         self.ledger.inode = index.inode_of(self.ledger.path)
 
@@ -162,7 +163,7 @@ class MaildirAccount:
             for shared in self._open.values():
                 shared.notice()
 
-    def in_thread(self, work: Callable[..., _T], *arguments: Any) -> Awaitable[_T]:
+    def in_thread(self, work: Callable[..., _T], *arguments: Any) -> Deferred[_T]:
         """
         Do something slow elsewhere; errors of the system and the record as ours.
         """
@@ -337,10 +338,16 @@ class MaildirAccount:
         Children stay.
         """
         number = await self.submit(folders.Delete(name))
+        self._remove_leftovers()
         shared = self._open.pop(number, None)
         if shared is not None:
             shared.gone = True
             shared.notice()
+
+    def _remove_leftovers(self) -> None:
+        # A big mailbox takes long: nobody waits for it, least of all the writer.
+        removing = self.in_thread(folders.remove_leftovers, self.tree.path)
+        removing.addErrback(self.failed, "removing files")
 
     async def rename(self, old: str, new: str) -> None:
         """

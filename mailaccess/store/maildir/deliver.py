@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import attrs
 
-from mailaccess.errors import MessageGone
+from mailaccess.errors import MessageGone, NoSuchMailbox
 from mailaccess.interfaces import DELETED
 from mailaccess.message.lineends import crlf_size, to_lf
 from mailaccess.store.maildir import index
@@ -59,9 +59,15 @@ class Deliver(Job):
         """
         Write and sync the files in C{tmp}.
         """
-        with ledger.tree.open(self.directory, "tmp") as tmp:
+        try:
+            tmp = ledger.tree.descriptor(self.directory, "tmp")
+        except FileNotFoundError as error:
+            raise NoSuchMailbox(detail=str(error)) from error
+        try:
             for part in self.parts:
                 self._write(ledger, tmp, part)
+        finally:
+            os.close(tmp)
 
     def _write(self, ledger: Ledger, tmp: int, part: Part) -> None:
         disk = ledger.disk

@@ -25,6 +25,7 @@ from mailaccess.store.maildir.take import next_validity, write_list
 
 SUBSCRIPTIONS = "subscriptions"
 _HEADER = "V\t2\n\n"
+_GONE = "gone."
 _LARGEST = 4 * 1024 * 1024
 _ESCAPES = {"\x01" + "1": "\x01", "\x01t": "\t", "\x01r": "\r", "\x01n": "\n", "\x010": "\0"}
 
@@ -51,6 +52,16 @@ def make_root(disk: Disk, path: str) -> None:
     bell = os.path.join(path, index.DIRECTORY, index.BELL)
     if not os.path.exists(bell):
         os.close(os.open(bell, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+
+
+def remove_leftovers(path: str) -> None:
+    """
+    Remove the files of deleted mailboxes, also of those that a crash left; in a thread.
+    """
+    place = os.path.join(path, index.DIRECTORY)
+    for name in os.listdir(place):
+        if name.startswith(_GONE):
+            shutil.rmtree(os.path.join(place, name), ignore_errors=True)
 
 
 def directories(disk: Disk, tree: Tree) -> list[tuple[str, str]]:
@@ -157,7 +168,8 @@ class Create(Job):
 
 class Delete(Job):
     """
-    Remove a mailbox; its children stay. Returns the number it had in the record, or 0.
+    Remove a mailbox; its children stay. Returns the number it had in the record, or 0. Its files
+    are left for L{remove_leftovers}.
     """
 
     def __init__(self, name: str) -> None:
@@ -180,7 +192,7 @@ class Delete(Job):
             box = ledger.index.box_at(self.directory)
             if box is not None:
                 ledger.index.drop_box(box.id)
-            away = f"{index.DIRECTORY}/gone.{os.urandom(8).hex()}"
+            away = f"{index.DIRECTORY}/{_GONE}{os.urandom(8).hex()}"
             disk.rename(self.directory, away, root, root)
             self._away = away
         ledger.also_sync()
@@ -194,12 +206,6 @@ class Delete(Job):
             with ledger.tree.open() as root:
                 ledger.disk.rename(self._away, self.directory, root, root)
             self._away = ""
-
-    def settle(self, ledger: Ledger) -> None:
-        """
-        Remove the files.
-        """
-        shutil.rmtree(os.path.join(ledger.tree.path, self._away), ignore_errors=True)
 
 
 class Rename(Job):

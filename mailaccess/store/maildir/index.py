@@ -38,6 +38,8 @@ _APPLICATION = 0x6D616361
 _VERSION = 2
 _CHECKED_SIZE = 4 * 1024 * 1024
 _BUSY_MILLISECONDS = 30_000
+_LOG_SIZE = 4 * 1024 * 1024
+_CACHE_KILOBYTES = 1024
 
 _SCHEMA = """
 CREATE TABLE mailbox(
@@ -160,7 +162,10 @@ def connect(path: str, writer: bool) -> apsw.Connection:
     connection.set_busy_timeout(_BUSY_MILLISECONDS if writer else 1000)
     connection.pragma("synchronous", "FULL")
     connection.pragma("temp_store", "MEMORY")
-    if not writer:
+    if writer:
+        connection.pragma("journal_size_limit", _LOG_SIZE)
+    else:
+        connection.pragma("cache_size", -_CACHE_KILOBYTES)
         # Whoever closes last would write everything back and sync: never the reactor.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     return connection

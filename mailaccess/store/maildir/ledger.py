@@ -26,7 +26,7 @@ from typing import Any
 import apsw
 import attrs
 
-from mailaccess.errors import LimitReached, Refused, StoreFailed
+from mailaccess.errors import LimitReached, NoSuchMailbox, Refused, StoreFailed
 from mailaccess.store.disk import Tree
 from mailaccess.store.disk import refusal as disk_refusal
 from mailaccess.store.maildir import index, uidlist
@@ -142,10 +142,12 @@ class Ledger:
     def box(self, mailbox: int) -> Box:
         """
         The row of a mailbox that is expected to be there.
+
+        @raise NoSuchMailbox: it was deleted
         """
         box = self.index.box(mailbox)
         if box is None:
-            raise StoreFailed("Mailbox was deleted", detail=f"mailbox {mailbox} is gone")
+            raise NoSuchMailbox(detail=f"mailbox {mailbox} was deleted")
         return box
 
     def touch(self, box: Box, sync: bool = True) -> None:

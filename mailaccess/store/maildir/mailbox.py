@@ -31,7 +31,7 @@ from mailaccess.store.query import Query
 if TYPE_CHECKING:
     from mailaccess.store.maildir.shared import SharedMailbox
 
-_REMOVE_SLICE = 2000
+_REMOVE_SLICE = 500
 
 
 @implementer(IMailbox, IMovesMessages)

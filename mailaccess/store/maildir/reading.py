@@ -162,7 +162,7 @@ class Reader:
 
     async def headers(self, uids: Sequence[int]) -> Sequence[bytes | None]:
         """
-        Header blocks with CRLF.
+        Header blocks with CRLF; no empty line where the message has none.
         """
         found: list[bytes | None] = []
         until = self._shared.account.seconds() + _SLICE
@@ -172,8 +172,6 @@ class Reader:
                 data = await self.octets(uid)
             if data is not None:
                 data = to_crlf(data[: header_end(data)])
-                if not data.endswith(b"\r\n\r\n") and data != b"\r\n":
-                    data = data + b"\r\n" if data.endswith(b"\r\n") else data + b"\r\n\r\n"
             found.append(data)
             until = await self._pause(until)
         return found

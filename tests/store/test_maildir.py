@@ -411,15 +411,14 @@ async def test_a_session_that_fell_far_behind_is_told_that_all_may_have_changed(
     account = await accounts.account(Identity("amy"))
     uids = await put(account, "INBOX", message("a"), message("b"), message("c"))
     mine, theirs = await account.select("INBOX"), await account.select("INBOX")
-    shared = theirs._shared
     await mine.store(uids[:1], "add", ["\\Seen"])
-    entry = shared.log[-1]
-    while len(shared.log) < shared.log.maxlen:
-        shared.log.append(entry)
-    await mine.store(uids[1:2], "add", ["\\Seen"])
-    shared.version += 1
-    shared.log[0] = type(entry)(shared.version, mine, uids[2:])
+    await theirs.sync()
+    for number in range(1001):
+        await mine.store(uids[:1], ("add", "remove")[number % 2], ["\\Flagged"])
+    assert len(theirs._shared.log) == 1000
     assert list((await theirs.sync()).changed) == [1, 2, 3]
+    await mine.store(uids[1:2], "add", ["\\Seen"])
+    assert list((await theirs.sync()).changed) == [2]
 
 
 async def test_what_died_while_it_was_written_is_removed_after_a_while(site: Site) -> None:

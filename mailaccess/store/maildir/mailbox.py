@@ -201,7 +201,7 @@ class MaildirMailbox:
     def _take_flags(self, before: int) -> Sequence[int]:
         shared = self._shared
         log = shared.log
-        if log and log[0].version > self._version + 1 and len(log) == log.maxlen:
+        if self._version < shared.forgotten:
             # Too much happened to remember what: everything may have changed.
             return range(1, before + 1)
         touched: set[int] = set()

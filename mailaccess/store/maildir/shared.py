@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _LOAD_SLICE = 10_000
 _LOG = 1000
+_LOG_UIDS = 500_000
 _RACY = 0.15
 _AGAIN = 1.0
 _COALESCE = 0.01
@@ -62,6 +63,7 @@ class SharedMailbox:
     @ivar step: the end of the chain of expunges
     @ivar version: grows with every change
     @ivar log: the last changes of flags, oldest first
+    @ivar forgotten: the version of the last change that is not in the log any more
     @ivar first_recent: the smallest UID that no session was told of
     """
 
@@ -73,7 +75,9 @@ class SharedMailbox:
         self.live: WeakSet[Columns] = WeakSet()
         self.step = Step()
         self.version = 0
-        self.log: deque[Entry] = deque(maxlen=_LOG)
+        self.log: deque[Entry] = deque()
+        self.forgotten = 0
+        self._logged = 0
         self.keywords = list(box.keywords)
         self.first_recent = box.first_recent
         self.loaded = False
@@ -271,7 +275,7 @@ class SharedMailbox:
                 values = [modseqs] * len(uids) if isinstance(modseqs, int) else modseqs
                 for columns in self.live:
                     columns.put_flags(uids, masks, values)
-                self.log.append(Entry(self.version, origin, uids))
+                self._note(Entry(self.version, origin, array("I", uids)))
             if removed:
                 self._replace(self.columns.without(removed))
                 self.step.removed = removed
@@ -282,6 +286,14 @@ class SharedMailbox:
             if added and not self.columns.append(added):
                 self._replace(self.columns.grown(added))
         self.notice()
+
+    def _note(self, entry: Entry) -> None:
+        self.log.append(entry)
+        self._logged += len(entry.uids)
+        while len(self.log) > _LOG or self._logged > _LOG_UIDS:
+            old = self.log.popleft()
+            self._logged -= len(old.uids)
+            self.forgotten = old.version
 
     def _replace(self, columns: Columns) -> None:
         self.columns = columns

@@ -155,6 +155,17 @@ def test_the_readme_has_a_site_in_fifteen_lines() -> None:
     assert len(lines) <= 15
 
 
+def test_what_the_documents_say_is_spoken_is_advertised_and_nothing_else_is() -> None:
+    advertised = {word.decode() for each in EXTENSIONS for word in each.capabilities}
+    for page in ("README.md", "newsfragments/imap.feature.md"):
+        text = (ROOT / page).read_text("utf-8")
+        (claim,) = re.findall(r"IMAP4rev1\W+all of it, with ([^.]*)\.", text)
+        assert {*re.split(r",\s+|\s+and\s+", claim), "IMAP4rev1"} == advertised
+    not_yet = (DOCS / "explanation/not-yet.md").read_text("utf-8")
+    (missing,) = re.findall(r"\*\*IMAP4rev2\*\*, and ([^.]*)\.", not_yet)
+    assert not advertised & {*re.split(r",\s+", missing), "IMAP4rev2"}
+
+
 # ---- commands ----------------------------------------------------------------------------------
 
 

@@ -47,6 +47,7 @@ from mailaccess.policy.tls import ListenerRule, TLSPolicy, Verdict
 from mailaccess.protocols.imap.commands import EXTENSIONS
 from mailaccess.protocols.imap.factory import IMAPFactory
 from mailaccess.protocols.login import Entrance, TLSPolicyMixin
+from mailaccess.protocols.pop3.factory import POP3Factory
 from mailaccess.protocols.pop3.registry import table as pop3_table
 from mailaccess.protocols.sweep import Sweep
 from mailaccess.services import logs
@@ -367,6 +368,20 @@ def test_reasons_in_the_log_are_names_of_refusals() -> None:
     assert len(reasons) > 5
     for each in reasons:
         assert issubclass(getattr(errors, each[0] or each[1]), Refused)
+
+
+def test_a_refusal_names_the_user_as_typed() -> None:
+    """POL-05: as the page on the log says; here for POP3, in the tutorial for IMAP."""
+    clock = Clock()
+    way_in = entrance(
+        MemoryChecker({}), MemoryAccounts().enter, clock, rule=ListenerRule(), service="pop3"
+    )
+    with capturedLogs() as events:
+        talk = Talk(POP3Factory(way_in, clock, Sweep(clock)), clock)
+        assert talk.send(b"USER Amy")[-1].startswith(b"-ERR")
+    (line,) = (logs.key_value_line(it) for it in events if it.get("event") == "refused")
+    assert 'user="Amy"' in line
+    assert "method=USER" in line
 
 
 def test_schemes_and_fields_of_the_password_file_are_named() -> None:

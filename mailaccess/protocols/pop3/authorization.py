@@ -113,9 +113,9 @@ async def user(server: POP3Server, arguments: list[bytes]) -> None:
         name = ""
     if server.options.refuse_at == "user":
         with server.noting_refusal(USER_PASS) as known:
+            known.name = name
             server.refuse_early(USER_PASS)
             if name:
-                known.name = name
                 await server.refuse_name(USER_PASS, name)
     server.user_name = name
     server.ok(b"Send the password")

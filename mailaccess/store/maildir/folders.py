@@ -36,8 +36,14 @@ def make_root(disk: Disk, path: str) -> None:
 
     @raise OSError: also if the directory is somebody else's (PATH-04)
     """
-    if not os.path.isdir(path):
-        os.makedirs(path, 0o700, exist_ok=True)
+    missing = []
+    above = path
+    while above and not os.path.isdir(above):
+        missing.append(above)
+        above = os.path.dirname(above)
+    for each in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(each, 0o700)
     with Tree(disk, path).open() as at:
         owner = os.fstat(at).st_uid
         if os.geteuid() not in (0, owner):

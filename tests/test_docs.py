@@ -221,7 +221,7 @@ KNOWN: dict[str, Callable[[list[str]], None]] = {
 }
 FOREIGN = {
     *("cat", "chmod", "chown", "curl", "fail2ban-regex", "install", "mv", "openssl", "printf"),
-    *("systemctl", "useradd"),
+    *("ln", "python3", "systemctl", "useradd", "/opt/mailaccess/bin/pip"),
 }
 
 

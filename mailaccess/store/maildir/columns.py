@@ -157,10 +157,17 @@ class Columns:
 
     def put_flags(self, uids: Sequence[int], flags: Sequence[int], modseqs: Sequence[int]) -> None:
         """
-        Write flags and mod-sequences of some rows; UIDs ascending.
+        Write flags and mod-sequences of some rows; UIDs ascending, at least one.
         """
         column, flag_column, modseq_column = self.arrays[0], self.arrays[1], self.arrays[2]
         row, count = 0, self.count
+        first, last = self.find(uids[0]), self.find(uids[-1])
+        span = column[first : last + 1] if 0 <= first <= last else ()
+        if len(span) == len(uids) and span == array("I", uids):
+            # All rows in between: in C.
+            flag_column[first : last + 1] = array("q", flags)
+            modseq_column[first : last + 1] = array("q", modseqs)
+            return
         for uid, mask, modseq in zip(uids, flags, modseqs, strict=True):
             # Neighbours are the usual case; a search from here on finds the others.
             if row >= count or column[row] != uid:

@@ -272,7 +272,7 @@ class SharedMailbox:
         if self.loaded:
             uids, masks = changed
             if uids:
-                values = [modseqs] * len(uids) if isinstance(modseqs, int) else modseqs
+                values = array("q", [modseqs]) * len(uids) if isinstance(modseqs, int) else modseqs
                 for columns in self.live:
                     columns.put_flags(uids, masks, values)
                 self._note(Entry(self.version, origin, array("I", uids)))

@@ -150,25 +150,26 @@ class MailConnection(TLSPolicyMixin, Conversation):
 
     factory: MailFactory
     log = Logger(namespace="mailaccess.connection")
-    visit: Visit | None = None
-    reason = ""
-    deadline = 0.0
-    stalled_since = 0.0
-    mistakes = 0
-    failed_logins = 0
-    waits_for_client = False
-    _greeted = False
-    _handshaking = False
-    _counted = ""
-    _leaving = False
 
     def __init__(self, factory: MailFactory) -> None:
+        super().__init__()
         self.factory = factory
         self.entrance = factory.entrance
         self.clock = factory.clock
         self.pulse = factory.sweep
         self.number = factory.number()
         self.when_gone: list[Deferred[None]] = []
+        self.visit: Visit | None = None
+        self.reason = ""
+        self.deadline = 0.0
+        self.stalled_since = 0.0
+        self.mistakes = 0
+        self.failed_logins = 0
+        self.waits_for_client = False
+        self._greeted = False
+        self._handshaking = False
+        self._counted = ""
+        self._leaving = False
 
     # ---- for subclasses ---------------------------------------------------------------------
 

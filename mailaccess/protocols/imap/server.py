@@ -51,14 +51,14 @@ class IMAPServer(MailConnection):
 
     log = Logger(namespace="mailaccess.imap")
     framer: Framer
-    tag = b""
-    idling: Idling | None = None
 
     def __init__(self, factory: MailFactory, registry: Registry) -> None:
         super().__init__(factory)
         self.registry = registry
         self.framer = Framer()
         self.session = Session(self)
+        self.tag = b""
+        self.idling: Idling | None = None
         self._after: Callable[[], None] | None = None
 
     # ---- beginning and end ------------------------------------------------------------------

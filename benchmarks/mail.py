@@ -13,12 +13,13 @@ from pathlib import Path
 SEED = 20240229
 _FIRST = datetime.datetime(2019, 1, 1, tzinfo=datetime.UTC)
 _NAMES = ("Amy", "Björn", "Chloé", "Dmitri", "Esra", "François", "Giulia", "Håkon")
-_WORDS = """
+_TEXT = """
     account agenda answer archive budget calendar change contract customer delivery deadline draft
     estimate figure holiday invoice issue letter meeting minutes morning number office order paper
     partner plan price project question release report request review schedule server signature
     staff summary supplier ticket travel update version visit week
-""".split()
+"""
+_WORDS = _TEXT.split()
 
 
 def flags(number: int) -> str:

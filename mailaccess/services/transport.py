@@ -14,7 +14,7 @@ from types import MethodType
 from typing import Any
 
 from twisted.internet import epollreactor, tcp
-from twisted.internet.main import CONNECTION_LOST
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.logger import Logger
 
 log = Logger()
@@ -26,6 +26,21 @@ class WriteThrough(tcp.Server):
     """
     A connection that sends at once what it can, and queues the rest as usual.
     """
+
+    def doRead(self) -> Any:
+        """
+        As L{twisted.internet.tcp.Connection.doRead}, in one call less.
+        """
+        try:
+            data = self.socket.recv(65536)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return CONNECTION_LOST
+        if not data:
+            return CONNECTION_DONE
+        self.protocol.dataReceived(data)
+        return None
 
     def write(self, data: bytes) -> None:
         """

@@ -136,6 +136,13 @@ class Framer:
         """
         return len(self._data) - self._start
 
+    @property
+    def at_rest(self) -> bool:
+        """
+        The next octet begins a command: nothing is held, awaited or being dropped.
+        """
+        return not self._state and self._start >= len(self._data)
+
     def over_limit(self, size: int) -> bool:
         """
         Whether one more literal of this size is over a limit of the running command.

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import attrs
 
 from ...wire.cursor import Cursor
+from .polling import Polls
 
 if TYPE_CHECKING:
     from .session import Session
@@ -46,12 +47,15 @@ class Effect(IntEnum):
     (RFC 3501 section 7.4.1). C{STREAMS}: the handler takes its literals itself: after the session
     it gets the first L{Announced<mailaccess.wire.events.Announced>} and where the arguments begin
     in its text, and leaves no literal undecided. C{SILENT}: no changes are reported with it.
+    C{POLLS}: it does nothing but report changes; where there are none, its handler may be passed
+    over.
     """
 
     NONE = 0
     USES_SEQUENCE = 1
     STREAMS = 2
     SILENT = 4
+    POLLS = 8
 
 
 Handler = Callable[..., Awaitable["Reply | None"]]
@@ -206,11 +210,13 @@ class Registry:
 
     @ivar always: commands that are there for every session, by name in capitals and in small
         letters
+    @ivar polls: answers those that only ask for news
     """
 
     extensions: Sequence[Extension]
     commands: dict[bytes, Command] = attrs.field(factory=dict, init=False)
     always: dict[bytes, Command] = attrs.field(factory=dict, init=False)
+    polls: Polls = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         for extension in self.extensions:
@@ -220,6 +226,14 @@ class Registry:
                 self.commands[name] = command
                 if extension.unconditional and not name.startswith(b"UID"):
                     self.always[name] = self.always[name.lower()] = command
+        self.polls = Polls(
+            name
+            for name, command in self.commands.items()
+            if name in self.always
+            and command.effects == Effect.POLLS
+            and command.states == State.ANY
+            and command.parse is nothing
+        )
 
     def find(self, name: bytes, session: Session) -> Command | None:
         """

@@ -122,6 +122,23 @@ class IMAPServer(MailConnection):
 
     # ---- events -----------------------------------------------------------------------------
 
+    def at_once(self, data: bytes) -> bytes | None:
+        """
+        The answer to a client that polls, if there is no news for it.
+        """
+        answer = self.registry.polls.answer(data)
+        if answer is None or self.output_waits or self.leaving:
+            return None
+        framer, mailbox = self.framer, self.session.mailbox
+        # Something else stands in for the framer before the first command and in IDLE.
+        if type(framer) is not Framer or not framer.at_rest:
+            return None
+        if mailbox is not None and mailbox.pending(True):
+            return None
+        if self.mistakes and self.visit is not None:
+            self.mistakes = 0
+        return answer
+
     def respond(self, event: Any) -> Coroutine[Any, Any, None] | None:
         """
         One event of the framer.

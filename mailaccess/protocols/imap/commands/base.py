@@ -20,7 +20,7 @@ async def capability(session: Session) -> None:
     session.untagged(b"CAPABILITY " + session.connection.capability())
 
 
-@extension.command(b"NOOP", State.ANY)
+@extension.command(b"NOOP", State.ANY, Effect.POLLS)
 async def noop(session: Session) -> None:
     """
     Nothing but a chance to report changes.

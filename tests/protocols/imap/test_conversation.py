@@ -242,3 +242,20 @@ def test_a_set_costs_what_is_written_not_what_it_spans(
     """
     lines = selected.send(b"a UID FETCH " + numbers + b" UID")
     assert len(lines) == count + 1
+
+
+def test_no_conversation_gives_a_connection_new_attributes(selected: Talk, house: Any) -> None:
+    """
+    AB-07: what an instance is made with is all it has; else each pays for a dictionary of its own.
+    """
+    made = {*vars(selected.protocol.factory.buildProtocol(None)), "connected", "transport", "_link"}
+    selected.send(b"a X", b"b IDLE", b"DONE", b"c FETCH 1:* FLAGS", b"d SELECT INBOX", b"e LOGOUT")
+    selected.clock.pump([10.0] * 5)
+    failed = house.connect()
+    failed.send(b"a LOGIN amy wrong", b"b AUTHENTICATE PLAIN")
+    failed.protocol.shut_down()
+    failed.clock.pump([10.0] * 20)
+    for each in (selected, failed):
+        each.hang_up()
+        assert set(vars(each.protocol)) <= made
+    assert len(made) <= 30

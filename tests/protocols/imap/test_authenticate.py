@@ -57,14 +57,13 @@ def test_a_mechanism_that_is_not_there_is_refused(house: Any) -> None:
     assert talk.send(b"b AUTHENTICATE PLAIN " + AMY)[0].startswith(b"b OK ")
 
 
-@pytest.mark.parametrize("said", [b"*"])
-def test_a_client_may_cancel(house: Any, said: bytes) -> None:
+def test_a_client_may_cancel(house: Any) -> None:
     """
     SASL-01: BAD, and other logins go on.
     """
     talk = house.connect()
     talk.send(b"a AUTHENTICATE PLAIN")
-    assert talk.send(said)[0].startswith(b"a BAD ")
+    assert talk.send(b"*") == [b"a BAD expected no cancellation"]
     assert talk.send(b"b LOGIN amy secret")[0].startswith(b"b OK ")
 
 

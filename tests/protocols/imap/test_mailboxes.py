@@ -303,10 +303,8 @@ def test_lsub_shows_the_parent_where_a_percent_sign_stops_above_a_subscribed_nam
         b'() "/" x',
         b'() "/" x/y',
     ]
-    assert listed(talk, b'""', b"fo*", command=b"LSUB") == [
-        b'() "/" foo/bar',
-        b'() "/" foo/baz/deep',
-    ]
+    assert listed(talk, b'""', b"*oo", command=b"LSUB") == []
+    assert listed(talk, b'""', b"%oo", command=b"LSUB") == [b'(\\Noselect) "/" foo']
 
 
 # ---- STATUS and NAMESPACE ------------------------------------------------------------------------

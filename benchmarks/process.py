@@ -131,22 +131,6 @@ class Process:
                     return int(line.split()[1]) * 1024
         return 0
 
-    def family_pss(self) -> int:
-        """
-        Octets of memory of it and its descendants, shared pages divided among those who share
-        them.
-        """
-        total = 0
-        for pid in self._family():
-            with (
-                contextlib.suppress(OSError),
-                open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file,
-            ):
-                for line in file:
-                    if line.startswith("Pss:"):
-                        total += int(line.split()[1]) * 1024
-        return total
-
     def _family(self) -> list[int]:
         family = [self.pid]
         for pid in family:

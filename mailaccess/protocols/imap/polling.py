@@ -25,23 +25,21 @@ class Polls:
         """
         @param names: commands without arguments and effects, in capitals
         """
-        self._names = tuple(names)
+        commands = tuple(names)
         # A pattern that matches nothing where there are no names.
-        one_of = b"|".join(map(re.escape, self._names)) or b"(?!)"
-        self._lines = re.compile(_LINES % one_of)
-        self._ends = tuple(b" %b\r\n" % each for each in self._names)
+        one_of = b"|".join(map(re.escape, commands)) or b"(?!)"
+        self._all_of = re.compile(_LINES % one_of).fullmatch
         self._replies = tuple(
-            (end, b" OK %b completed\r\n" % name)
-            for name, end in zip(self._names, self._ends, strict=True)
+            (b" %b\r\n" % each, b" OK %b completed\r\n" % each) for each in commands
         )
 
     def answer(self, data: bytes) -> bytes | None:
         """
         The tagged replies to input of whole commands; None if any of it is something else.
         """
-        if not data.endswith(self._ends) or self._lines.fullmatch(data) is None:
+        if self._all_of(data) is None:
             return None
         # No tag has a space, so what is replaced is always a command.
-        for end, reply in self._replies:
-            data = data.replace(end, reply)
+        for command, reply in self._replies:
+            data = data.replace(command, reply)
         return data

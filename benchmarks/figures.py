@@ -132,7 +132,7 @@ def table(figures: Iterable[Figure]) -> str:
     For people to read.
     """
     head = ("what", "ours", "beside it", "", "ratio", "goal", "met")
-    lines = [head]
+    lines: list[tuple[str, ...]] = [head]
     notes = []
     for each in figures:
         mark = ""

@@ -148,24 +148,26 @@ def _drain(connection: socket.socket) -> None:
 
 
 def pipelined(
-    connection: socket.socket, batch: bytes, lines: int, seconds: float
+    connection: socket.socket, batch: bytes, commands: int, lines: int, seconds: float
 ) -> tuple[int, float]:
     """
-    Lines answered, and the seconds it took, when C{batch}, which has that many, is written at once
-    and answered before it is written again.
+    Commands answered, and the seconds it took, when a batch of them is written at once and
+    answered before it is written again.
+
+    @param lines: how many the answer to one command has
     """
     connection.settimeout(PATIENCE)
     count, clock, receive = 0, time.perf_counter, connection.recv
     began = now = clock()
     while now < began + seconds:
         connection.sendall(batch)
-        left = lines
+        left = commands * lines
         while left > 0:
             data = receive(1 << 18)
             if not data:
                 raise Unexpected("connection ended")
             left -= data.count(b"\n")
-        count += lines
+        count += commands
         now = clock()
     return count, now - began
 

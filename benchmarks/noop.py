@@ -21,6 +21,7 @@ def run(plan: Plan) -> Iterator[Figure]:
     """
     Measure.
     """
+    note = NOTE
     with ours.serve(plan.place / "noop", ["amy"]) as server, start("echo", plan.place) as floor:
         for many, goal in ((1, None), (50, 0.6)):
             mine = [log_in(server.plain, "amy", ours.PASSWORD) for _ in range(many)]
@@ -30,11 +31,13 @@ def run(plan: Plan) -> Iterator[Figure]:
                 lambda: turn(floor.process, lambda: round_trips(bare, LINE, plan.seconds)),  # noqa: B023
             )
             with no_collector():
-                ours_took, bare_took = take_turns(plan.rounds, sides)
+                took = take_turns(plan.rounds, sides)
             for each in mine + bare:
                 each.close()
             name = f"NOOP round trips, {many} connection{'s' if many > 1 else ''}"
-            rates = [[each.rate for each in took] for took in (ours_took, bare_took)]
-            costs = [[each.cost for each in took] for took in (ours_took, bare_took)]
-            yield against(name, "/s", *rates, FLOOR, least=goal)
-            yield against("  processor time of the server", "us", *costs, FLOOR, note=NOTE)
+            rates, floor_rates = ([each.rate for each in side] for side in took)
+            costs, floor_costs = ([each.cost for each in side] for side in took)
+            yield against(name, "/s", rates, floor_rates, FLOOR, least=goal)
+            title = "  processor time of the server"
+            yield against(title, "us", costs, floor_costs, FLOOR, note=note)
+            note = ""

@@ -10,10 +10,12 @@ from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
 from twisted.cred.portal import IRealm, Portal
 from twisted.internet import reactor
 from twisted.internet.protocol import Factory
-from twisted.mail.imap4 import IAccount, IMAP4Server, MemoryAccount
+from twisted.mail import imap4
 from zope.interface import implementer
 
 from ..ours import PASSWORD
+
+untyped: Any = imap4
 
 
 @implementer(IRealm)
@@ -22,11 +24,11 @@ class Realm:
     An empty account for everybody.
     """
 
-    def requestAvatar(self, avatarId: bytes, mind: object, *interfaces: Any) -> Any:
+    def requestAvatar(self, avatarId: Any, mind: object, *interfaces: Any) -> Any:
         """
         As L{IRealm.requestAvatar}.
         """
-        return IAccount, MemoryAccount(avatarId), lambda: None
+        return imap4.IAccount, untyped.MemoryAccount(avatarId), lambda: None
 
 
 def main() -> None:
@@ -39,8 +41,8 @@ def main() -> None:
     class Connections(Factory):
         noisy = False
 
-        def buildProtocol(self, _address: object) -> IMAP4Server:
-            protocol = IMAP4Server()
+        def buildProtocol(self, _address: object) -> Any:
+            protocol: Any = untyped.IMAP4Server()
             protocol.portal = portal
             return protocol
 

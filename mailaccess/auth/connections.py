@@ -3,6 +3,7 @@ How many connections one client and one user may have (AB-01).
 
     lease = connections.enter(peer)          # when the connection is made
     lease.authenticated("amy")               # after the login
+    lease.withdraw()                         # the login came to nothing: as before it
     lease.release()                          # when it is lost, whatever happened; again is harmless
 
 Counts live in leases, so that a count cannot stay behind: releasing takes off exactly what that
@@ -64,6 +65,14 @@ class Lease:
             self._connections.promote(self._group, name)
             self._name = name
 
+    def withdraw(self) -> None:
+        """
+        Count for the address again.
+        """
+        if self._open and self._name is not None:
+            self._connections.demote(self._group, self._name)
+            self._name = None
+
     def release(self) -> None:
         """
         Give the place back.
@@ -116,6 +125,14 @@ class Connections:
         _less(self._waiting, group)
         self._users[name] += 1
         self._pairs[name, group] += 1
+
+    def demote(self, group: str, name: str) -> None:
+        """
+        For L{Lease.withdraw}.
+        """
+        _less(self._users, name)
+        _less(self._pairs, (name, group))
+        self._waiting[group] += 1
 
     def leave(self, group: str, name: str | None) -> None:
         """

@@ -20,8 +20,9 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..auth.connections import Connections, Lease
 from ..auth.credentials import PasswordLogin
-from ..errors import AuthenticationFailed, MechanismRefused, MustEncrypt
+from ..errors import AuthenticationFailed, MechanismRefused, MustEncrypt, TooManyConnections
 from ..interfaces import IMailLogin
 from ..policy.mechanism import Mechanism
 from .limits import Limits
@@ -43,8 +44,7 @@ class MailFactory(Factory):
     """
     The connections of one listener.
 
-    @ivar guests: counts connections of an address that are not logged in: C{enter(address) ->
-        bool}, C{leave(address)}; None for no limit
+    @ivar places: how many connections there may be, shared by all listeners; None for no limit
     """
 
     noisy = False
@@ -56,13 +56,13 @@ class MailFactory(Factory):
         clock: IReactorTime,
         sweep: Sweep,
         limits: Limits | None = None,
-        guests: Any = None,
+        places: Connections | None = None,
     ) -> None:
         self.entrance = entrance
         self.clock = clock
         self.sweep = sweep
         self.limits = limits if limits is not None else Limits()
-        self.guests = guests
+        self.places = places
         self.connections: set[MailConnection] = set()
         self._series = secrets.token_hex(3)
         self._numbers = count(1)
@@ -168,7 +168,7 @@ class MailConnection(TLSPolicyMixin, Conversation):
         self.waits_for_client = False
         self._greeted = False
         self._handshaking = False
-        self._counted = ""
+        self._lease: Lease | None = None
         self._leaving = False
 
     # ---- for subclasses ---------------------------------------------------------------------
@@ -215,13 +215,14 @@ class MailConnection(TLSPolicyMixin, Conversation):
             rip=link.peer,
             lip=link.local,
         )
-        if factory.guests is not None:
-            if not factory.guests.enter(link.peer):
-                self.reason = "too many connections of this address"
+        if factory.places is not None:
+            try:
+                self._lease = factory.places.enter(link.peer)
+            except TooManyConnections as refused:
+                self.reason = f"too many connections: {refused.detail}"
                 self.turn_away()
                 self.end()
                 return
-            self._counted = link.peer
         if ISSLTransport.providedBy(self.transport):
             self.await_handshake()
         else:
@@ -272,7 +273,6 @@ class MailConnection(TLSPolicyMixin, Conversation):
             return
         self.visit = visit
         self.mistakes = 0
-        self._uncount()
 
     def password_login(
         self, mechanism: Mechanism, name: str, secret: bytes, authorization: str = ""
@@ -280,8 +280,9 @@ class MailConnection(TLSPolicyMixin, Conversation):
         """
         A name and a password, as they came over this connection.
         """
+        service = self.entrance.service
         return PasswordLogin(
-            name, secret, self.link, mechanism, self.entrance.service, authorization
+            name, secret, self.link, mechanism, service, authorization, self.number
         )
 
     async def let_in(self, login: IMailLogin) -> Visit:
@@ -289,7 +290,7 @@ class MailConnection(TLSPolicyMixin, Conversation):
         Take credentials to the portal; failures are counted (AUTH-07).
         """
         try:
-            return await self.entrance.admit(self.number, login)
+            return await self.entrance.admit(self.number, login, self._lease)
         except AuthenticationFailed:
             self.failed_logins += 1
             raise
@@ -306,11 +307,6 @@ class MailConnection(TLSPolicyMixin, Conversation):
         except (MustEncrypt, MechanismRefused) as refused:
             self.entrance.note_refusal(refused, self.link, self.number, mechanism, known.name)
             raise
-
-    def _uncount(self) -> None:
-        if self._counted:
-            self.factory.guests.leave(self._counted)
-            self._counted = ""
 
     # ---- end --------------------------------------------------------------------------------
 
@@ -357,7 +353,9 @@ class MailConnection(TLSPolicyMixin, Conversation):
         factory = self.factory
         factory.sweep.discard(self)
         factory.connections.discard(self)
-        self._uncount()
+        # Before anything that could go wrong: a count must not stay behind (AB-01).
+        if self._lease is not None:
+            self._lease.release()
         self.let_go()
         visit, self.visit = self.visit, None
         if visit is not None:

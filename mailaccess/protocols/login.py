@@ -18,6 +18,7 @@ from twisted.cred.error import LoginDenied, LoginFailed, UnauthorizedLogin
 from twisted.cred.portal import Portal
 from twisted.logger import Logger
 
+from ..auth.connections import Lease
 from ..auth.guard import GuardedChecker, refusal
 from ..auth.linked import LinkedPortal
 from ..auth.names import BadName, canonical_name
@@ -220,20 +221,23 @@ class Entrance:
         if not decision.allowed:
             raise refusal(decision)
 
-    async def admit(self, session: str, login: IMailLogin) -> Visit:
+    async def admit(self, session: str, login: IMailLogin, lease: Lease | None = None) -> Visit:
         """
         Let somebody in, or say why not; either way the log has one line.
 
         The guard makes the answer to a failed login wait (AUTH-07); a refusal by policy is the
         same, in text and in time, whoever it is and whatever the password (POL-04).
+
+        @param lease: the connection's place, which counts for the user as long as the visit lasts
+        @raise mailaccess.errors.TooManyConnections: the user has as many as may be (AB-01)
         """
         try:
-            return await self._admit(session, login)
+            return await self._admit(session, login, lease)
         except Refused as refused:
             self._note(refused, login.link, session, login.mechanism, login.name)
             raise
 
-    async def _admit(self, session: str, login: IMailLogin) -> Visit:
+    async def _admit(self, session: str, login: IMailLogin, lease: Lease | None) -> Visit:
         try:
             entered: Any = await self.portal.login(login, None, self.interface)
         except Refused:
@@ -244,6 +248,8 @@ class Entrance:
             self.log.failure("login could not be checked")
             raise DirectoryUnavailable(detail=repr(fault)) from fault
         _, avatar, leave = entered
+        if lease is not None:
+            leave = _with_place(lease, avatar.identity.name, leave)
         self.log.info(
             "login",
             event="login",
@@ -283,6 +289,23 @@ class Entrance:
         One line for a refusal that came before a password was asked for.
         """
         self._note(refused, link, session, mechanism, name)
+
+
+def _with_place(lease: Lease, name: str, leave: Callable[[], None]) -> Callable[[], None]:
+    """
+    Count the place for the user; what gives it back as well.
+    """
+    try:
+        lease.authenticated(name)
+    except BaseException:
+        leave()
+        raise
+
+    def leave_place() -> None:
+        lease.withdraw()
+        leave()
+
+    return leave_place
 
 
 async def sasl_dialogue(

@@ -180,6 +180,9 @@ class Limits:
         Number(1), 20, "connections of one address that have not logged in; IPv6 is counted by /64"
     )
     connections_per_user: int = option(Number(1), 50, "sessions of one user")
+    connections_per_user_and_ip: int = option(
+        Number(1), 20, "sessions of one user from one address; IPv6 is counted by /64"
+    )
     login: int = option(Duration(10, 600), "2m", "time to log in, whatever is said meanwhile")
     imap_idle: int = option(Duration(1800), "30m", "silence that ends an IMAP session")
     pop3_idle: int = option(Duration(600), "10m", "silence that ends a POP3 session")

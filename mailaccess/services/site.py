@@ -21,6 +21,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.logger import ILogObserver, Logger
 
 from mailaccess.auth.chain import CheckerChain
+from mailaccess.auth.connections import Allowance, Connections
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
 from mailaccess.auth.passwdfile import PasswordFile, Unusable
@@ -38,7 +39,6 @@ from mailaccess.protocols.sweep import Sweep
 from mailaccess.store.accounts import MaildirAccounts
 from mailaccess.store.options import Mirror, StoreOptions
 
-from .guests import Guests
 from .listeners import Listener
 from .logs import LogWriter
 from .policies import private_layers, tls_policy
@@ -88,6 +88,7 @@ class MailService(MultiService):
     @ivar settings: what it was made from
     @ivar portal: its portal, also for services that are added to it
     @ivar listeners: a L{Listener} per port
+    @ivar places: counts the connections of all listeners
     @ivar log_writer: where it logs; used by the application that the service is put into
     """
 
@@ -135,9 +136,16 @@ class MailService(MultiService):
             if accounts is not None
             else maildirs(settings.mail, reactor, limits.message_size)
         )
-        self.portal = Portal(MailRealm(store, limits.connections_per_user), [guard])
+        self.portal = Portal(MailRealm(store), [guard])
         sweep = Sweep(reactor)
-        guests = Guests(limits.connections_per_ip, limits.connections, self.open_connections)
+        self.places = Connections(
+            Allowance(
+                limits.connections_per_ip,
+                limits.connections_per_user,
+                limits.connections_per_user_and_ip,
+                limits.connections,
+            )
+        )
         factories = {"imap": self._imap_factory, "pop3": self._pop3_factory}
 
         self._add(Lifetime(pool.start, pool.stop), Lifetime(self._read_users))
@@ -156,7 +164,7 @@ class MailService(MultiService):
                 domain,
                 limits.failures_per_connection,
             )
-            factory = factories[each.protocol](entrance, reactor, sweep, guests)
+            factory = factories[each.protocol](entrance, reactor, sweep, self.places)
             listener = Listener(
                 each,
                 factory,
@@ -175,14 +183,14 @@ class MailService(MultiService):
             each.setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def _imap_factory(self, entrance: Entrance, *shared: Any) -> MailFactory:
-        reactor, sweep, guests = shared
+        reactor, sweep, places = shared
         idle = self.settings.limits.imap_idle
-        return IMAPFactory(entrance, reactor, sweep, self._limits(idle), guests)
+        return IMAPFactory(entrance, reactor, sweep, self._limits(idle), places)
 
     def _pop3_factory(self, entrance: Entrance, *shared: Any) -> MailFactory:
-        reactor, sweep, guests = shared
+        reactor, sweep, places = shared
         limits = self._limits(self.settings.limits.pop3_idle)
-        return POP3Factory(entrance, reactor, sweep, limits, guests, self._pop3_options())
+        return POP3Factory(entrance, reactor, sweep, limits, places, self._pop3_options())
 
     def _limits(self, idle: float) -> Limits:
         it = self.settings.limits
@@ -216,12 +224,6 @@ class MailService(MultiService):
                 raise MayNotRun(f"{each.label}: {error}; see mailaccess check") from None
             for problem in problems:
                 log.warn("{problem}", problem=problem)
-
-    def open_connections(self) -> int:
-        """
-        How many there are now, on all listeners.
-        """
-        return sum(len(each.factory.connections) for each in self.listeners)
 
     def setServiceParent(self, parent: Any) -> None:
         """

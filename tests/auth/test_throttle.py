@@ -158,7 +158,11 @@ def test_zero_is_no_limit() -> None:
     assert connections.total == 100
 
 
-@given(st.lists(st.tuples(st.sampled_from(["enter", "in", "out"]), st.integers(0, 9)), max_size=60))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["enter", "in", "back", "out"]), st.integers(0, 9)), max_size=60
+    )
+)
 def test_no_count_stays_behind(moves: list[tuple[str, int]]) -> None:
     """AB-01: released on every way out, twice or not, whatever was refused before."""
     connections = Connections(Allowance(before_login=3, user=2, user_address=2))
@@ -169,6 +173,8 @@ def test_no_count_stays_behind(moves: list[tuple[str, int]]) -> None:
                 leases.append(connections.enter(f"10.0.0.{number % 3}"))
             elif leases and move == "in":
                 leases[number % len(leases)].authenticated(f"user{number % 2}")
+            elif leases and move == "back":
+                leases[number % len(leases)].withdraw()
             elif leases:
                 leases[number % len(leases)].release()
         except TooManyConnections:

@@ -52,7 +52,7 @@ class House:
         factory=lambda: MemoryChecker({"amy": b"secret", "bob": b"hunter2"})
     )
     limits: Limits = attrs.field(factory=Limits)
-    guests: Any = None
+    places: Any = None
     sweep: Sweep = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -64,7 +64,7 @@ class House:
         A listener.
         """
         way_in = entrance(self.checker, self.accounts.enter, self.clock, **options)
-        return IMAPFactory(way_in, self.clock, self.sweep, self.limits, self.guests)
+        return IMAPFactory(way_in, self.clock, self.sweep, self.limits, self.places)
 
     def connect(
         self,

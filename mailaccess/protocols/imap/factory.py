@@ -5,10 +5,10 @@ Makes IMAP connections: the extensions of a server, collected.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 
+from ...auth.connections import Connections
 from ..connection import MailFactory
 from ..limits import Limits
 from ..login import Entrance
@@ -31,10 +31,10 @@ class IMAPFactory(MailFactory):
         clock: IReactorTime,
         sweep: Sweep,
         limits: Limits | None = None,
-        guests: Any = None,
+        places: Connections | None = None,
         extensions: Sequence[Extension] = EXTENSIONS,
     ) -> None:
-        super().__init__(entrance, clock, sweep, limits, guests)
+        super().__init__(entrance, clock, sweep, limits, places)
         self.registry = Registry(extensions)
 
     def buildProtocol(self, addr: IAddress | None) -> IMAPServer:  # type: ignore[override]

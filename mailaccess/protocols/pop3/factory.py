@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from typing import Any
 
 import attrs
 from twisted.internet.interfaces import IAddress, IReactorTime
 
+from ...auth.connections import Connections
 from ...interfaces import IMailUser
 from ..connection import MailFactory
 from ..limits import Limits
@@ -37,12 +37,12 @@ class POP3Factory(MailFactory):
         clock: IReactorTime,
         sweep: Sweep,
         limits: Limits | None = None,
-        guests: Any = None,
+        places: Connections | None = None,
         options: POP3Options | None = None,
     ) -> None:
         # RFC 1939 section 3: at least ten minutes
         limits = limits if limits is not None else attrs.evolve(Limits(), idle_seconds=600.0)
-        super().__init__(entrance, clock, sweep, limits, guests)
+        super().__init__(entrance, clock, sweep, limits, places)
         self.options = options if options is not None else POP3Options()
         self._logins: OrderedDict[str, float] = OrderedDict()
 

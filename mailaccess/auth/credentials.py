@@ -27,6 +27,7 @@ class PasswordLogin:
     @ivar secret: the password as it came
     @ivar service: C{imap}, C{pop3}, ...
     @ivar authorization: who to act as; empty for the same
+    @ivar session: the connection's name in the log
     """
 
     name: str
@@ -35,6 +36,7 @@ class PasswordLogin:
     mechanism: Mechanism
     service: str
     authorization: str = ""
+    session: str = ""
 
     @property
     def username(self) -> bytes:

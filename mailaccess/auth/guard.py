@@ -73,9 +73,26 @@ def refusal(decision: Decision) -> MustEncrypt | MechanismRefused:
     """
     The exception for a decision that refuses; the reason goes to the log only.
     """
-    detail = f"{decision.rule} ({decision.source})"
-    return (
-        MustEncrypt(detail=detail) if decision.private_would_do else MechanismRefused(detail=detail)
+    kind = MustEncrypt if decision.private_would_do else MechanismRefused
+    return kind(decision.public, f"{decision.rule} ({decision.source})")
+
+
+def _report(decision: Decision, credentials: Any, identity: Identity) -> None:
+    """
+    One line for somebody who is let in only because a rule is being tried out.
+    """
+    link: Link = credentials.link
+    log.warn(
+        "let in, would be refused",
+        event="would-refuse",
+        session=getattr(credentials, "session", ""),
+        user=identity.name,
+        listener=link.listener,
+        method=credentials.mechanism.name,
+        rip=link.peer,
+        lip=link.local,
+        tls=f"{link.tls_version} {link.cipher}".strip() or link.layer.value,
+        detail=f"{decision.rule} ({decision.source})",
     )
 
 
@@ -147,6 +164,8 @@ class GuardedChecker:
         if self.throttle is not None:
             self.throttle.succeeded(link.peer, identity.name)
         self.gate.check(identity, link, credentials.service)
+        if decision.reported:
+            _report(decision, credentials, identity)
         return identity
 
     async def _authenticate(self, credentials: Any) -> Identity:

@@ -14,6 +14,9 @@ Below this a layer is none: NULL, export and single-DES ciphers protect nothing 
 2.3).
 """
 
+MOST_BITS = 256
+"""No cipher has more, so none can be demanded."""
+
 
 class Layer(Enum):
     """
@@ -59,3 +62,13 @@ class Link:
         if self.layer in (Layer.TLS, Layer.PROXY_TLS):
             return self.bits >= ADEQUATE_BITS
         return self.layer is not Layer.NONE
+
+    @property
+    def strength(self) -> int:
+        """
+        Secret bits of the layer. One that the site counts as private without TLS has as many as
+        anybody asks for.
+        """
+        if self.layer in (Layer.TLS, Layer.PROXY_TLS):
+            return self.bits
+        return 0 if self.layer is Layer.NONE else MOST_BITS

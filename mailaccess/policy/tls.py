@@ -7,112 +7,35 @@ guard before the portal asks again. A listener that has no rule refuses.
 Rules, strongest first:
 
     1. a listener without a rule, or a mechanism not in the listener's list: refuse
-    2. a mechanism that does not expose the password, or a private link: allow
-    3. a rule for the person that refuses: refuse
-    4. a rule for the person that allows, where the listener permits exceptions: allow
-    5. the listener's C{cleartext}
+    2. a client certificate is demanded and there is none: refuse
+    3. a rule for the person demands another mechanism, a newer TLS or a certificate: refuse
+    4. the connection lacks nothing (C{minimum_tls}, C{minimum_layer}; if the mechanism exposes the
+       password, privacy): allow
+    5. a rule for the person says C{cleartext}, and opens no more than the listener, or the listener
+       permits exceptions: that; an exception whose time is over refuses
+    6. the listener: refuse, or for want of privacy its C{cleartext}
+
+Of several rules that match a person, the first that says something of a matter counts; the person's
+own attributes come last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from enum import Enum
-from fnmatch import fnmatchcase
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
+from .decision import Decision, Verdict
 from .link import Link
 from .mechanism import Exposes, Mechanism
+from .rules import ListenerRule, Person, PersonRule, is_tls, own_rule, tls_at_least
 
+__all__ = ["Decision", "ListenerRule", "Person", "PersonRule", "TLSPolicy", "Verdict"]
 
-class Verdict(Enum):
-    """
-    What is decided.
-    """
-
-    ALLOW = "allow"
-    REFUSE = "refuse"
-
-
-@attrs.frozen
-class Decision:
-    """
-    The outcome, and why.
-
-    @ivar rule: in words, for the log and the administrator
-    @ivar source: where the rule is written: C{file:line}, an attribute, or C{default}
-    @ivar private_would_do: the same login over TLS would be allowed (PRIVACYREQUIRED applies)
-    @ivar depends_on_person: knowing the name could change the verdict
-    """
-
-    verdict: Verdict
-    rule: str
-    source: str
-    private_would_do: bool = False
-    depends_on_person: bool = False
-
-    @property
-    def allowed(self) -> bool:
-        """
-        Whether to go on.
-        """
-        return self.verdict is Verdict.ALLOW
-
-
-@attrs.frozen
-class Person:
-    """
-    What is known of a user name before a password is seen.
-
-    @ivar attributes: policy attributes, such as C{cleartext} (C{refuse} or C{allow})
-    @ivar source: where they are written
-    """
-
-    name: str
-    attributes: Mapping[str, str] = attrs.field(factory=dict)
-    source: str = ""
-
-
-@attrs.frozen
-class ListenerRule:
-    """
-    What one listener demands.
-
-    @ivar cleartext: for mechanisms that expose the password on a link that is not private
-    @ivar exceptions: rules for persons may open what C{cleartext} refuses
-    @ivar mechanisms: names that may be used at all, or None for all that are not off by default
-    """
-
-    cleartext: Verdict = Verdict.REFUSE
-    exceptions: bool = False
-    mechanisms: frozenset[str] | None = None
-    source: str = "default"
-
-
-@attrs.frozen
-class PersonRule:
-    """
-    A rule for some names: C{pattern} as in a shell (C{*}, C{?}, C{[...]}), compared without case.
-
-    @ivar listeners: names of listeners it is for; empty for all
-    """
-
-    pattern: str
-    cleartext: Verdict
-    listeners: frozenset[str] = frozenset()
-    source: str = "default"
-
-    def matches(self, name: str, listener: str) -> bool:
-        """
-        Whether it speaks of this name on this listener.
-        """
-        if self.listeners and listener not in self.listeners:
-            return False
-        return fnmatchcase(name.casefold(), self.pattern.casefold())
-
-
-OFF_BY_DEFAULT = frozenset({"APOP"})
-"""Need a recoverable password in the record (SASL-06): only where a listener names them."""
+_NEWER = "A newer version of TLS is needed"
+_STRONGER = "A stronger TLS connection is needed"
+_CERTIFICATE = "A client certificate is needed"
 
 
 @attrs.frozen
@@ -121,11 +44,21 @@ class TLSPolicy:
     Who may log in how, on which listener.
 
     @ivar listeners: by name
-    @ivar people: first match counts; they are asked before the person's own attributes
+    @ivar people: the first that matches counts; they come before the person's own attributes
+    @ivar attributes_demand: persons' own attributes may demand more than privacy (mechanism, TLS
+        version, certificate), so they are looked up on private connections, too
+    @ivar seconds: the time now, seconds since 1970 UTC
     """
 
     listeners: Mapping[str, ListenerRule] = attrs.field(factory=dict)
     people: Sequence[PersonRule] = ()
+    attributes_demand: bool = False
+    seconds: Callable[[], float] = time.time
+    _demanding: bool = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        demanding = self.attributes_demand or any(each.demands for each in self.people)
+        object.__setattr__(self, "_demanding", demanding)
 
     def decide(self, link: Link, mechanism: Mechanism, person: Person | None = None) -> Decision:
         """
@@ -137,44 +70,117 @@ class TLSPolicy:
         rule = self.listeners.get(link.listener)
         if rule is None:
             return Decision(Verdict.REFUSE, "no rule for this listener", "default")
-        if not self._offered(rule, mechanism):
+        if not rule.offers(mechanism):
             return Decision(Verdict.REFUSE, f"{mechanism.name} is not offered", rule.source)
-        if mechanism.exposes is not Exposes.PASSWORD:
-            return Decision(Verdict.ALLOW, f"{mechanism.name} hides the password", rule.source)
-        if link.private:
-            return Decision(
-                Verdict.ALLOW, f"the connection is private: {link.layer.value}", rule.source
+        if rule.certificate and not link.certificate:
+            return _no_certificate(link, 'client_certificate = "require"', rule.source)
+        said = self._said(person, link) if person is not None else ()
+        verdict, lack = rule.lacking(link, mechanism)
+        return (
+            _demanded(said, link, mechanism)
+            or (self._enough(rule, link, mechanism, person) if not lack else None)
+            or self._cleartext(said, rule, verdict, link, mechanism)
+            or Decision(
+                verdict,
+                lack,
+                rule.source,
+                private_would_do=verdict is Verdict.REFUSE,
+                depends_on_person=person is None
+                and (verdict is not Verdict.REFUSE or rule.exceptions),
+                public=_too_weak(link, rule),
             )
-        return self._in_the_clear(rule, link, person)
-
-    def _offered(self, rule: ListenerRule, mechanism: Mechanism) -> bool:
-        if rule.mechanisms is None:
-            return mechanism.name not in OFF_BY_DEFAULT
-        return mechanism.name in rule.mechanisms
-
-    def _in_the_clear(self, rule: ListenerRule, link: Link, person: Person | None) -> Decision:
-        if person is not None:
-            verdict, why, source = self._for_person(person, link.listener)
-            if verdict is Verdict.REFUSE:
-                return Decision(verdict, why, source, private_would_do=True)
-            if verdict is Verdict.ALLOW and rule.exceptions:
-                return Decision(verdict, why, source)
-        return Decision(
-            rule.cleartext,
-            f"cleartext = {rule.cleartext.value}",
-            rule.source,
-            private_would_do=rule.cleartext is Verdict.REFUSE,
-            depends_on_person=person is None
-            and (rule.cleartext is Verdict.ALLOW or rule.exceptions),
         )
 
-    def _for_person(self, person: Person, listener: str) -> tuple[Verdict | None, str, str]:
-        for rule in self.people:
-            if rule.matches(person.name, listener):
-                return rule.cleartext, f"rule for {rule.pattern!r}", rule.source
-        said = person.attributes.get("cleartext")
-        if said is None:
-            return None, "", ""
-        # Anything but a clear "allow" tightens: a typing error must not open a door.
-        verdict = Verdict.ALLOW if said == Verdict.ALLOW.value else Verdict.REFUSE
-        return verdict, f"cleartext = {said} for this user", person.source
+    def _said(self, person: Person, link: Link) -> list[PersonRule]:
+        """
+        The rules for a person on a connection, the strongest first.
+        """
+        found = [each for each in self.people if each.matches(person, link)]
+        own = own_rule(person)
+        if own is not None and not self.attributes_demand:
+            own = PersonRule(cleartext=own.cleartext, source=own.source, until=own.until)
+        return [*found, own] if own is not None else found
+
+    def _enough(
+        self, rule: ListenerRule, link: Link, mechanism: Mechanism, person: Person | None
+    ) -> Decision:
+        why = (
+            f"{mechanism.name} hides the password"
+            if mechanism.exposes is not Exposes.PASSWORD
+            else f"the connection is private: {link.layer.value}"
+        )
+        depends = person is None and self._demanding
+        return Decision(Verdict.ALLOW, why, rule.source, depends_on_person=depends)
+
+    def _cleartext(
+        self,
+        said: Sequence[PersonRule],
+        rule: ListenerRule,
+        verdict: Verdict,
+        link: Link,
+        mechanism: Mechanism,
+    ) -> Decision | None:
+        """
+        What a rule for the person says where the connection lacks something.
+        """
+        for each in said:
+            if each.cleartext is None:
+                continue
+            over = each.cleartext is not Verdict.REFUSE and each.expired(self.seconds())
+            says = Verdict.REFUSE if over else each.cleartext
+            if says.openness > verdict.openness and not rule.exceptions:
+                return None
+            words = f"{each.title}: cleartext = {each.cleartext.value}"
+            return Decision(
+                says,
+                f"{words}, but its time is over" if over else words,
+                each.source,
+                private_would_do=says is Verdict.REFUSE,
+                public=_too_weak(link, rule) if says is Verdict.REFUSE else "",
+            )
+        return None
+
+
+def _demanded(said: Sequence[PersonRule], link: Link, mechanism: Mechanism) -> Decision | None:
+    """
+    A refusal for what rules for the person demand besides privacy.
+    """
+    only = next((each for each in said if each.mechanisms is not None), None)
+    if only is not None and mechanism.name not in (only.mechanisms or ()):
+        words = f"{only.title}: only {', '.join(sorted(only.mechanisms or ()))}"
+        return Decision(Verdict.REFUSE, words, only.source)
+    newer = next((each for each in said if each.minimum_tls), None)
+    if newer is not None and not tls_at_least(link.tls_version, newer.minimum_tls):
+        return Decision(
+            Verdict.REFUSE,
+            f'{newer.title}: minimum_tls = "{newer.minimum_tls}"',
+            newer.source,
+            private_would_do=True,
+            public=_NEWER if is_tls(link) else "",
+        )
+    certified = next((each for each in said if each.certificate), None)
+    if certified is not None and not link.certificate:
+        words = f'{certified.title}: client_certificate = "require"'
+        return _no_certificate(link, words, certified.source)
+    return None
+
+
+def _no_certificate(link: Link, words: str, source: str) -> Decision:
+    tls = is_tls(link)
+    return Decision(
+        Verdict.REFUSE,
+        words,
+        source,
+        private_would_do=not tls,
+        public=_CERTIFICATE if tls else "",
+    )
+
+
+def _too_weak(link: Link, rule: ListenerRule) -> str:
+    """
+    What to say where there is TLS already.
+    """
+    if not is_tls(link):
+        return ""
+    weak_version = rule.minimum_tls and not tls_at_least(link.tls_version, rule.minimum_tls)
+    return _NEWER if weak_version else _STRONGER

@@ -1,0 +1,60 @@
+"""
+The guard lets in, and says who would not be let in if a rule that is tried out counted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.logger import capturedLogs
+
+from mailaccess.auth.credentials import PasswordLogin
+from mailaccess.auth.gate import AccountGate
+from mailaccess.auth.guard import GuardedChecker, refusal
+from mailaccess.errors import AuthenticationFailed, MechanismRefused, MustEncrypt
+from mailaccess.policy.link import Layer, Link
+from mailaccess.policy.mechanism import PLAIN
+from mailaccess.policy.tls import Decision, ListenerRule, TLSPolicy, Verdict
+
+from .doubles import People, outcome
+
+SECRET = b"correct horse"
+POLICY = TLSPolicy({"pop3": ListenerRule(Verdict.REPORT, source="m.toml:4")})
+CLEAR = Link("pop3", peer="192.0.2.1")
+
+
+def login(secret: bytes, link: Link) -> list[Any]:
+    guard = GuardedChecker(POLICY, People({"amy": (SECRET, {})}), AccountGate(lambda: 0.0))
+    credentials = PasswordLogin("Amy", secret, link, PLAIN, "pop3", session="7-1")
+    with capturedLogs() as events:
+        try:
+            outcome(guard.requestAvatarId(credentials))
+        finally:
+            found = [each for each in events if each.get("event") == "would-refuse"]
+    return found
+
+
+def test_a_login_that_would_be_refused_is_let_in_and_logged() -> None:
+    """POL-05"""
+    (event,) = login(SECRET, CLEAR)
+    assert (event["session"], event["user"], event["listener"]) == ("7-1", "amy", "pop3")
+    assert event["detail"] == "cleartext = report (m.toml:4)"
+    assert event["tls"] == "none"
+    assert SECRET.decode() not in repr(event)
+
+
+def test_only_logins_that_succeed_in_the_clear_are_reported() -> None:
+    assert login(SECRET, Link("pop3", Layer.TLS, bits=256)) == []
+    with capturedLogs() as events, pytest.raises(AuthenticationFailed):
+        login(b"wrong", CLEAR)
+    assert not [each for each in events if each.get("event") == "would-refuse"]
+
+
+def test_a_refusal_says_what_the_decision_says() -> None:
+    usual = refusal(Decision(Verdict.REFUSE, "r", "s:1", private_would_do=True))
+    assert isinstance(usual, MustEncrypt)
+    assert (usual.public, usual.detail) == (MustEncrypt.public, "r (s:1)")
+    own = refusal(Decision(Verdict.REFUSE, "r", "s:1", public="A client certificate is needed"))
+    assert isinstance(own, MechanismRefused)
+    assert own.public == "A client certificate is needed"

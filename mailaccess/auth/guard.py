@@ -58,6 +58,11 @@ class CountsFailures(Protocol):
     What the guard needs of a L{mailaccess.auth.throttle.Throttle}.
     """
 
+    def held(self, peer: str, name: str) -> float:
+        """
+        How many seconds to wait before the next attempt is looked at.
+        """
+
     def failed(self, peer: str, name: str) -> float:
         """
         Count a failure; how many seconds to wait before it is answered.
@@ -156,6 +161,7 @@ class GuardedChecker:
         decision = await self.decide(link, mechanism, credentials.name)
         if not decision.allowed:
             raise refusal(decision)
+        await self._hold(link.peer, credentials.name)
         try:
             identity = await self._authenticate(credentials)
         except AuthenticationFailed:
@@ -228,13 +234,23 @@ class GuardedChecker:
             source=attributes.get("policy_source", getattr(self.checker, "label", "")),
         )
 
+    async def _hold(self, peer: str, name: str) -> None:
+        """
+        Who hung up instead of waiting for the answer to a wrong login waits for it now (AUTH-07).
+        """
+        if self.throttle is not None and self.clock is not None:
+            seconds = self.throttle.held(peer, self._name_or_none(name))
+            if seconds > 0:
+                await deferLater(self.clock, seconds)
+
     async def _wait(self, peer: str, name: str) -> None:
-        if self.throttle is None or self.clock is None:
-            return
+        if self.throttle is not None and self.clock is not None:
+            seconds = self.throttle.failed(peer, self._name_or_none(name))
+            if seconds > 0:
+                await deferLater(self.clock, seconds)
+
+    def _name_or_none(self, name: str) -> str:
         try:
-            name = canonical_name(name, self.default_domain)
+            return canonical_name(name, self.default_domain)
         except BadName:
-            name = ""
-        seconds = self.throttle.failed(peer, name)
-        if seconds > 0:
-            await deferLater(self.clock, seconds)
+            return ""

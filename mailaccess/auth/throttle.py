@@ -1,12 +1,16 @@
 """
 Delays for wrong logins: guessing becomes slow, the owner never notices (AUTH-07).
 
-Only the answer to a failed attempt waits; a right password is never delayed, so nobody can be
-locked out. Two counts decide, the larger delay wins:
+The answer to a failed attempt waits. Two counts decide, the larger delay wins:
 
     address   failures from one IPv4 address or IPv6 /64; reset by a success from there, or by time
     name      failures for one name from anywhere; grows more slowly, and does not count against an
               address from which this name has logged in before
+
+A client that does not wait for the answer gains nothing: the next attempt from its address is held
+back, before the password is looked at, until that answer would have been given. So is a right
+password, for 15 seconds at most; but not that of a name which has logged in from this address
+before, for which only its own failures there count. Nobody can be locked out.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ FIRST_DELAY = 2.0
 LONGEST_DELAY = 15.0
 _V6_HOST_BITS = 64
 _NAME_PATIENCE = 5
+_PAIR_PATIENCE = 3
 _GOOD_ADDRESSES = 8
 
 V = TypeVar("V")
@@ -101,6 +106,7 @@ class Throttle:
         self._memory = memory
         self._addresses: _Recent[_Failures] = _Recent(size)
         self._names: _Recent[_Failures] = _Recent(size)
+        self._pairs: _Recent[_Failures] = _Recent(size)
         self._good: _Recent[tuple[str, ...]] = _Recent(size)
 
     def delay_for(self, peer: str, name: str) -> float:
@@ -114,6 +120,17 @@ class Throttle:
             return delay
         return max(delay, self._delay(self._count(self._names, name) - _NAME_PATIENCE))
 
+    def held(self, peer: str, name: str) -> float:
+        """
+        How many seconds the next attempt waits before it is looked at.
+
+        @param name: canonical; empty if it can be nobody's
+        """
+        group = address_group(peer)
+        if group in (self._good.get(name) or ()):
+            return self._left(self._pairs, f"{group} {name}", _PAIR_PATIENCE)
+        return self._left(self._addresses, group, 0)
+
     def failed(self, peer: str, name: str) -> float:
         """
         Count a failure; returns L{delay_for} it.
@@ -122,7 +139,9 @@ class Throttle:
         """
         group = address_group(peer)
         self._add(self._addresses, group)
-        if name and group not in (self._good.get(name) or ()):
+        if name and group in (self._good.get(name) or ()):
+            self._add(self._pairs, f"{group} {name}")
+        elif name:
             self._add(self._names, name)
         return self.delay_for(peer, name)
 
@@ -132,6 +151,7 @@ class Throttle:
         """
         group = address_group(peer)
         self._addresses.drop(group)
+        self._pairs.drop(f"{group} {name}")
         others = [each for each in self._good.get(name) or () if each != group]
         self._good.put(name, (*others[1 - _GOOD_ADDRESSES :], group))
 
@@ -140,6 +160,13 @@ class Throttle:
         if found is None or self._clock.seconds() - found.last > self._memory:
             return 0
         return found.count
+
+    def _left(self, table: _Recent[_Failures], key: str, patience: int) -> float:
+        found = table.get(key)
+        if found is None:
+            return 0.0
+        until = found.last + self._delay(self._count(table, key) - patience)
+        return max(0.0, until - self._clock.seconds())
 
     def _add(self, table: _Recent[_Failures], key: str) -> None:
         table.put(key, _Failures(self._count(table, key) + 1, self._clock.seconds()))

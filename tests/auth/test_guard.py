@@ -338,8 +338,29 @@ def test_a_right_login_forgives_the_wrong_ones_before_it(people: People) -> None
     guard = GuardedChecker(POLICY, people, AccountGate(lambda: 0.0), throttle=throttle, clock=clock)
     for _ in range(3):
         throttle.failed(TLS.peer, "amy")
+    clock.advance(8)
     assert login(guard).name == "amy"
     assert throttle.delay_for(TLS.peer, "amy") == 0
+
+
+def test_an_attempt_behind_one_that_was_given_up_waits_unchecked(people: People) -> None:
+    """AUTH-07: hanging up is no way around the delay, whatever the password."""
+    clock = Clock()
+    guard = GuardedChecker(
+        POLICY, people, AccountGate(lambda: 0.0), throttle=Throttle(clock), clock=clock
+    )
+    given_up = guard.requestAvatarId(PasswordLogin("amy", b"wrong", TLS, PLAIN, "imap"))
+    given_up.addErrback(lambda _failure: None)
+    given_up.cancel()
+    asked = len(people.checked)
+    found: list[Any] = []
+    guard.requestAvatarId(PasswordLogin("amy", SECRET, TLS, PLAIN, "imap")).addCallback(
+        found.append
+    )
+    clock.advance(1.9)
+    assert len(people.checked) == asked
+    clock.advance(0.2)
+    assert [each.name for each in found] == ["amy"]
 
 
 def test_somebody_who_leaves_while_waiting_leaves_nothing_behind(people: People) -> None:

@@ -54,6 +54,40 @@ def test_a_success_resets_its_own_address_only() -> None:
     assert throttle.failed(EVIL, "amy") == 15
 
 
+def test_who_hangs_up_instead_of_waiting_gains_nothing() -> None:
+    """AUTH-07: the next attempt is held back until the answer would have been given."""
+    clock = Clock()
+    throttle = Throttle(clock)
+    assert throttle.held(EVIL, "amy") == 0
+    assert throttle.failed(EVIL, "amy") == 2
+    assert throttle.held(EVIL, "amy") == throttle.held(EVIL, "bob") == 2
+    assert throttle.held(HOME, "amy") == 0
+    clock.advance(1.5)
+    assert throttle.held(EVIL, "bob") == 0.5
+    clock.advance(0.5)
+    assert throttle.held(EVIL, "amy") == 0
+    for _ in range(10):
+        throttle.failed(EVIL, "amy")
+    assert throttle.held(EVIL, "amy") == 15
+
+
+def test_a_neighbour_who_guesses_does_not_hold_up_who_has_been_here_before() -> None:
+    """AUTH-07: behind one address; but guesses at that very name from there are slow as well."""
+    throttle = Throttle(Clock())
+    throttle.succeeded(HOME, "amy")
+    for each in range(10):
+        throttle.failed(HOME, f"user{each}")
+    assert throttle.held(HOME, "amy") == 0
+    assert throttle.held(HOME, "bob") == 15
+    held = []
+    for _ in range(8):
+        throttle.failed(HOME, "amy")
+        held.append(throttle.held(HOME, "amy"))
+    assert held == [0, 0, 0, 2, 4, 8, 15, 15]
+    throttle.succeeded(HOME, "amy")
+    assert throttle.held(HOME, "amy") == 0
+
+
 def test_failures_are_forgotten_in_time() -> None:
     clock = Clock()
     throttle = Throttle(clock, memory=900)

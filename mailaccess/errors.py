@@ -68,6 +68,13 @@ class AuthenticationFailed(Refused, UnauthorizedLogin):
     public = "Invalid credentials"
 
 
+class AccountUnusable(AuthenticationFailed):
+    """
+    The account is known, and locked or disabled, but whether the password was right is not: clients
+    are told what they are told of a wrong one, and no other source of users is asked.
+    """
+
+
 class AuthorizationFailed(Refused, LoginDenied):
     """
     The credentials are right, but do not allow to act as that user or to use this service.

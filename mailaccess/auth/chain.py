@@ -4,6 +4,7 @@ Several sources of users, asked in order.
     answer of a source              what follows
     an identity                     that is the answer
     AuthenticationFailed            the next source; the last one's answer stands
+    AccountUnusable                 that is the answer, though it looks like the one above
     another refusal                 that is the answer: a locked account is not looked for elsewhere
     DirectoryUnavailable, a fault   DirectoryUnavailable, unless the entry says C{continue}
 
@@ -22,7 +23,7 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from ..errors import AuthenticationFailed, DirectoryUnavailable, Refused
+from ..errors import AccountUnusable, AuthenticationFailed, DirectoryUnavailable, Refused
 from ..interfaces import IChecksPasswords, Identity, IKnowsPeople, IKnowsSecrets
 
 log = Logger()
@@ -66,6 +67,8 @@ class CheckerChain:
             try:
                 identity: Identity = await entry.checker.check(name, secret, service)
                 return identity
+            except AccountUnusable:
+                raise
             except AuthenticationFailed:
                 continue
             except CancelledError:

@@ -9,6 +9,8 @@ reads the identity's fields, which checkers fill from the directory or the passw
                          seconds since 1970
     protocols            C{imap,pop3}: AuthorizationFailed for another service
     allow_nets           C{10.0.0.0/8,2001:db8::/32,local}: AuthorizationFailed from elsewhere
+    outage               the password was only compared with one remembered, because the directory
+                         is down: DirectoryUnavailable on a connection that is not private
 
 A value that cannot be read refuses: a typing error must not open a door.
 """
@@ -21,7 +23,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 import attrs
 
-from ..errors import AuthorizationFailed, ContactAdmin, PasswordExpired
+from ..errors import AuthorizationFailed, ContactAdmin, DirectoryUnavailable, PasswordExpired
 from ..interfaces import Identity
 from ..policy.link import Layer, Link
 
@@ -45,8 +47,12 @@ class AccountGate:
         @raise mailaccess.errors.ContactAdmin: disabled
         @raise mailaccess.errors.PasswordExpired: expired
         @raise mailaccess.errors.AuthorizationFailed: not this service, or not from there
+        @raise mailaccess.errors.DirectoryUnavailable: only known from before an outage, and others
+            can read this connection
         """
         fields = identity.fields
+        if "outage" in fields and not link.private:
+            raise DirectoryUnavailable(detail=f"{identity.name!r}: not in the clear in an outage")
         for key in ("nologin", "disabled"):
             if key in fields and fields[key].strip().lower() not in _NO:
                 raise ContactAdmin(detail=f"{key} is set for {identity.name!r}")

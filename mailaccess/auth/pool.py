@@ -71,15 +71,18 @@ class HashPool:
         threads: int | None = None,
         queue: int = 200,
         pool: Threads | None = None,
+        name: str = "hash",
     ) -> None:
         """
         @param threads: None for as many as there are processors
         @param pool: to run the calls; None for own threads
+        @param name: of the threads, and for the log
         """
+        self._name = name
         self._reactor = reactor
         self._threads = threads or os.cpu_count() or 1
         self._queue = queue
-        self._pool: Threads = pool or ThreadPool(0, self._threads, "hash")
+        self._pool: Threads = pool or ThreadPool(0, self._threads, name)
         self._jobs: deque[_Job] = deque()
         self._running: set[_Job] = set()
         self._started = False
@@ -118,7 +121,7 @@ class HashPool:
         for job in jobs:
             result, job.result = job.result, None
             if result is not None:
-                result.errback(DirectoryUnavailable(detail="hash pool stopped"))
+                result.errback(DirectoryUnavailable(detail=f"{self._name} threads stopped"))
         self._pool.stop()
 
     def run(self, function: Callable[..., T], *args: Any) -> Deferred[T]:
@@ -129,9 +132,9 @@ class HashPool:
         full.
         """
         if not self._started:
-            return fail(DirectoryUnavailable(detail="hash pool is not running"))
+            return fail(DirectoryUnavailable(detail=f"{self._name} threads are not running"))
         if len(self._running) >= self._threads and len(self._jobs) >= self._queue:
-            return fail(DirectoryUnavailable(detail=f"hash queue is full ({self._queue})"))
+            return fail(DirectoryUnavailable(detail=f"{self._name} queue is full ({self._queue})"))
         job = _Job(partial(function, *args))
         result: Deferred[T] = Deferred(lambda _: self._forget(job))
         job.result = result

@@ -16,7 +16,8 @@ from pathlib import Path
 import attrs
 
 from .figures import Figure, Plan, machine, table
-from .process import more_descriptors
+from .load import Unexpected
+from .process import DidNotStart, more_descriptors
 
 NAMES = ("noop", "pipelined", "logins", "memory", "idle", "mailbox")
 
@@ -52,11 +53,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     place.chmod(0o755)
     began = machine()
     figures: list[Figure] = []
+    failed = False
     try:
         for name in chosen.only or NAMES:
             print(f"{name} ...", file=sys.stderr, flush=True)
             module = importlib.import_module(f"benchmarks.{name}")
-            figures += module.run(plan(place, quick=chosen.quick, full=chosen.full))
+            try:
+                figures += module.run(plan(place, quick=chosen.quick, full=chosen.full))
+            except (DidNotStart, Unexpected, OSError) as error:
+                failed = True
+                print(f"{name} could not be measured: {error}", file=sys.stderr)
     finally:
         shutil.rmtree(place, ignore_errors=True)
     print(began)
@@ -64,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.json is not None:
         values = {"machine": began, "figures": [attrs.asdict(each) for each in figures]}
         chosen.json.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    return 1 if any(each.met is False for each in figures) else 0
+    return 1 if failed or any(each.met is False for each in figures) else 0
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ certificate = "{certificate}"
 connections = 50000
 connections_per_ip = 50000
 connections_per_user = 50000
+connections_per_user_and_ip = 50000
 imap_idle = "60m"
 [server]
 backlog = 4096

@@ -18,6 +18,7 @@ harmless, because the guard asks the same question again.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from secrets import token_bytes
 from typing import Any, Protocol
 
@@ -165,7 +166,9 @@ class GuardedChecker:
         try:
             identity = await self._authenticate(credentials)
         except AuthenticationFailed:
-            await self._wait(link.peer, credentials.name)
+            # Who hangs up meanwhile has failed all the same, and the log has to say so.
+            with suppress(CancelledError):
+                await self._wait(link.peer, credentials.name)
             raise
         if self.throttle is not None:
             self.throttle.succeeded(link.peer, identity.name)

@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 from twisted.cred.error import LoginDenied, LoginFailed, UnauthorizedLogin
 from twisted.cred.portal import Portal
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from ..auth.connections import Lease
@@ -244,6 +245,16 @@ class Entrance:
             raise
         except (LoginFailed, LoginDenied) as failed:
             raise AuthenticationFailed(detail=type(failed).__name__) from None
+        except CancelledError:
+            # The client hung up before there was an answer: no fault, but not unheard of either.
+            self.log.info(
+                "login abandoned",
+                event="abandoned",
+                session=session,
+                user=login.name,
+                **self._facts(login.link, login.mechanism),
+            )
+            raise
         except Exception as fault:
             self.log.failure("login could not be checked")
             raise DirectoryUnavailable(detail=repr(fault)) from fault

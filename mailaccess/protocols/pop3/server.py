@@ -78,7 +78,8 @@ class POP3Server(MailConnection):
         other ends are told.
         """
         if "timeout" not in why:
-            self.write(b"-ERR [SYS/TEMP] %b\r\n" % why.capitalize().encode("ascii"))
+            text = why[:1].upper() + why[1:]
+            self.write(b"-ERR [SYS/TEMP] %b\r\n" % text.encode("ascii"))
 
     def bye(self, why: str) -> None:
         """
@@ -159,6 +160,8 @@ class POP3Server(MailConnection):
             await command.handler(self, arguments)
         except Refused as refused:
             self.write(error_line(refused))
+            if isinstance(refused, AuthenticationFailed) and self.failed_too_often():
+                self._after = lambda: self.bye("too many failed logins")
             if refused.detail:
                 self.log.debug("refused: {detail}", detail=refused.detail, session=self.number)
         except BadSyntax as bad:
@@ -224,12 +227,7 @@ class POP3Server(MailConnection):
 
         @raise Refused: not
         """
-        try:
-            visit = await self.let_in(login)
-        except AuthenticationFailed:
-            if self.failed_logins >= self.factory.limits.failed_logins:
-                self._after = lambda: self.bye("too many failed logins")
-            raise
+        visit = await self.let_in(login)
         try:
             drop = await self.factory.open(visit.user)
         except BaseException:

@@ -314,7 +314,7 @@ def test_a_browser_is_shown_the_door(office: Any) -> None:
     """TLS-18: nothing of the request is run or reflected."""
     talk = office.connect()
     replies = talk.send(b"POST / HTTP/1.1", b"Host: x", b"", b"USER amy", b"PASS secret")
-    assert replies == [b"-ERR [SYS/TEMP] This is a pop3 server"]
+    assert replies == [b"-ERR [SYS/TEMP] This is a POP3 server"]
     assert talk.transport.disconnecting
     hello = office.connect()
     assert hello.raw(b"\x16\x03\x01\x02\x00\x01\x00\r\n")[0].startswith(b"-ERR")

@@ -41,6 +41,8 @@ class Link:
     @ivar bits: secret bits of the cipher; meaningful with C{TLS} and C{PROXY_TLS}
     @ivar tls_version: C{TLSv1.2}, C{TLSv1.3}, or empty
     @ivar certificate: subject of a verified client certificate, or empty
+    @ivar certificate_names: what it names: pairs of C{cn}, C{uid}, C{email} or C{dns} and a value
+    @ivar bindings: kinds of channel binding that a mechanism may use (RFC 5056), the best first
     @ivar peer: address of the client
     @ivar local: our address
     """
@@ -53,6 +55,8 @@ class Link:
     certificate: str = ""
     peer: str = ""
     local: str = ""
+    certificate_names: tuple[tuple[str, str], ...] = ()
+    bindings: tuple[str, ...] = ()
 
     @property
     def private(self) -> bool:

@@ -17,9 +17,6 @@ from .mechanism import MECHANISMS, Exposes, Mechanism
 
 Network = IPv4Network | IPv6Network
 
-OFF_BY_DEFAULT = frozenset({"APOP"})
-"""Need a recoverable password in the record (SASL-06): only where a listener names them."""
-
 _VERSIONS = {"TLSv1": 0, "TLSv1.1": 1, "TLSv1.2": 2, "TLSv1.3": 3}
 
 
@@ -97,7 +94,7 @@ class ListenerRule:
         Whether it is there at all.
         """
         if self.mechanisms is None:
-            return mechanism.name not in OFF_BY_DEFAULT
+            return mechanism.default
         return mechanism.name in self.mechanisms
 
     def lacking(self, link: Link, mechanism: Mechanism) -> tuple[Verdict, str]:

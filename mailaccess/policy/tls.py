@@ -6,7 +6,9 @@ guard before the portal asks again. A listener that has no rule refuses.
 
 Rules, strongest first:
 
-    1. a listener without a rule, or a mechanism not in the listener's list: refuse
+    1. a listener without a rule, a mechanism not in the listener's list, or one that cannot do
+       without what the connection has not (a channel to bind to, a certificate, TLS for tokens):
+       refuse
     2. a client certificate is demanded and there is none: refuse
     3. a rule for the person demands another mechanism, a newer TLS or a certificate: refuse
     4. the connection lacks nothing (C{minimum_tls}, C{minimum_layer}; if the mechanism exposes the
@@ -28,7 +30,7 @@ import attrs
 
 from .decision import Decision, Verdict
 from .link import Link
-from .mechanism import Exposes, Mechanism
+from .mechanism import Exposes, Mechanism, Needs
 from .rules import ListenerRule, Person, PersonRule, is_tls, own_rule, tls_at_least
 
 __all__ = ["Decision", "ListenerRule", "Person", "PersonRule", "TLSPolicy", "Verdict"]
@@ -72,6 +74,9 @@ class TLSPolicy:
             return Decision(Verdict.REFUSE, "no rule for this listener", "default")
         if not rule.offers(mechanism):
             return Decision(Verdict.REFUSE, f"{mechanism.name} is not offered", rule.source)
+        missing = _missing(link, mechanism)
+        if missing:
+            return _not_without(link, mechanism, missing, rule.source)
         if rule.certificate and not link.certificate:
             return _no_certificate(link, 'client_certificate = "require"', rule.source)
         said = self._said(person, link) if person is not None else ()
@@ -139,6 +144,28 @@ class TLSPolicy:
                 public=_too_weak(link, rule) if says is Verdict.REFUSE else "",
             )
         return None
+
+
+def _missing(link: Link, mechanism: Mechanism) -> str:
+    """
+    What the mechanism cannot do without and the connection has not, in words.
+    """
+    if mechanism.binds and not link.bindings:
+        return "a TLS channel to bind to"
+    if mechanism.needs is Needs.CERTIFICATE and not link.certificate:
+        return "a verified client certificate"
+    if mechanism.needs is Needs.TOKEN and not link.private:
+        return "a private connection"
+    return ""
+
+
+def _not_without(link: Link, mechanism: Mechanism, missing: str, source: str) -> Decision:
+    return Decision(
+        Verdict.REFUSE,
+        f"{mechanism.name} needs {missing}",
+        source,
+        private_would_do=not link.private and mechanism.needs is Needs.TOKEN,
+    )
 
 
 def _demanded(said: Sequence[PersonRule], link: Link, mechanism: Mechanism) -> Decision | None:

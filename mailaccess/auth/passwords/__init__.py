@@ -6,6 +6,7 @@ for another encoding, or bare C{$...$} as crypt(3) and the libraries write it.
     BLF-CRYPT (bcrypt)                       blowfish.py
     SHA512-CRYPT SHA256-CRYPT MD5-CRYPT      libcrypt.py; CRYPT takes these, yescrypt and DES
     PBKDF2                                   pbkdf2.py
+    SCRAM-SHA-256 SCRAM-SHA-1                scram.py; also bare, as PostgreSQL writes them
     SSHA SSHA256 SSHA512 SMD5 SHA SHA256     digests.py
     SHA512 LDAP-MD5 PLAIN-MD5
     PLAIN CLEAR CLEARTEXT                    clear.py; only where the limits allow it
@@ -32,22 +33,26 @@ from .clear import CLEAR, Clear
 from .digests import DIGESTS, Digest
 from .libcrypt import CRYPTS
 from .pbkdf2 import PBKDF2
+from .scram import SCRAM, Scram, ScramKeys
 
 __all__ = [
     "DEFAULT_LIMITS",
     "SCHEMES",
     "BadHash",
     "Limits",
+    "ScramKeys",
     "cost",
     "dummy",
     "is_cheap",
     "make",
     "needs_upgrade",
+    "scheme_of",
+    "scram_keys",
     "verify",
 ]
 
 SCHEMES: Mapping[str, Scheme] = MappingProxyType(
-    {each.name: each for each in (*ARGON2, Bcrypt(), *CRYPTS, PBKDF2(), *DIGESTS, *CLEAR)}
+    {each.name: each for each in (*ARGON2, Bcrypt(), *CRYPTS, PBKDF2(), *SCRAM, *DIGESTS, *CLEAR)}
 )
 """By name."""
 
@@ -107,6 +112,30 @@ def in_the_clear(stored: str, limits: Limits = DEFAULT_LIMITS) -> bytes | None:
     return found.data if isinstance(found.scheme, Clear) else None
 
 
+def scram_keys(stored: str, scheme: str, limits: Limits = DEFAULT_LIMITS) -> ScramKeys | None:
+    """
+    The keys, if they are stored for this scheme (C{SCRAM-SHA-256}) and within the limits; else
+    None.
+    """
+    try:
+        found = _parse(stored)
+        if found.scheme.name != scheme or not isinstance(found.scheme, Scram):
+            return None
+        found.scheme.cost(found.data, limits)
+        return found.scheme.keys(found.data)
+    except BadHash:
+        return None
+
+
+def scheme_of(stored: str) -> str:
+    """
+    The scheme's name.
+
+    @raise BadHash: malformed or unknown
+    """
+    return _parse(stored).scheme.name
+
+
 def is_cheap(stored: str) -> bool:
     """
     Whether L{verify} takes microseconds; so it does for what it refuses at once.
@@ -136,7 +165,7 @@ def dummy(like: str) -> str:
     @param like: a stored password, or the name of a scheme for its default cost
     @raise BadHash: malformed or unknown
     """
-    if like.startswith(("{", "$")):
+    if like.startswith("{") or "$" in like:
         found = _parse(like)
         found.scheme.cost(found.data, _ANY_COST)
     else:
@@ -163,6 +192,8 @@ def _parse(stored: str) -> _Stored:
         raise BadHash("longer than any hash")
     if stored.startswith("$"):
         return _Stored(_by_content("CRYPT", stored), _octets(stored), "text")
+    if stored.startswith("SCRAM-SHA-"):
+        return _Stored(_scheme(stored.partition("$")[0]), _octets(stored), "text")
     found = _BRACED.fullmatch(stored)
     if found is None:
         raise BadHash("no scheme: write {SCHEME} before the hash")

@@ -32,6 +32,7 @@ class Limits:
     @ivar argon2_lanes: parallelism
     @ivar bcrypt_cost: logarithm of the rounds
     @ivar pbkdf2_rounds: of HMAC-SHA-1
+    @ivar scram_rounds: of SCRAM-SHA-1 and SCRAM-SHA-256
     @ivar crypt_rounds: of SHA256-CRYPT and SHA512-CRYPT
     @ivar yescrypt_memory: KiB
     @ivar clear_text: accept C{{PLAIN}} and C{{CLEAR}}; for tests
@@ -42,6 +43,7 @@ class Limits:
     argon2_lanes: int = 16
     bcrypt_cost: int = 14
     pbkdf2_rounds: int = 2_000_000
+    scram_rounds: int = 1_000_000
     crypt_rounds: int = 1_000_000
     yescrypt_memory: int = 256 * 1024
     clear_text: bool = False

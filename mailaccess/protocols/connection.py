@@ -26,7 +26,7 @@ from ..errors import AuthenticationFailed, MechanismRefused, MustEncrypt, TooMan
 from ..interfaces import IMailLogin
 from ..policy.mechanism import Mechanism
 from .limits import Limits
-from .line import Conversation, IFramer
+from .line import READ_AHEAD, Conversation, IFramer
 from .login import Entrance, TLSPolicyMixin, Visit
 from .sweep import Sweep
 
@@ -64,6 +64,9 @@ class MailFactory(Factory):
         self.limits = limits if limits is not None else Limits()
         self.places = places
         self.connections: set[MailConnection] = set()
+        # When and at how many octets was last looked whether a literal comes on; not kept by the
+        # connections, which have to stay small.
+        self.literals: dict[MailConnection, tuple[float, int]] = {}
         self._series = secrets.token_hex(3)
         self._numbers = count(1)
 
@@ -110,6 +113,7 @@ class FirstOctets:
         As L{IFramer.feed<mailaccess.protocols.line.IFramer.feed>}.
         """
         self._put(self.framer)
+        self.connection.spoke()
         if data.startswith(b"\x16\x03"):
             connection = self.connection
             connection.reason = "TLS where none was asked for"
@@ -231,8 +235,19 @@ class MailConnection(TLSPolicyMixin, Conversation):
     def _greet(self) -> None:
         self._greeted = True
         FirstOctets(self)
-        self.deadline = self.clock.seconds() + self.factory.limits.login_seconds
+        self.deadline = self.clock.seconds() + self._first_seconds
         self.greet()
+
+    @property
+    def _first_seconds(self) -> float:
+        limits = self.factory.limits
+        return min(limits.first_seconds, limits.login_seconds)
+
+    def spoke(self) -> None:
+        """
+        The client said something: it has all of the time to log in, counted from the greeting.
+        """
+        self.deadline += self.factory.limits.login_seconds - self._first_seconds
 
     def await_handshake(self) -> None:
         """
@@ -253,6 +268,20 @@ class MailConnection(TLSPolicyMixin, Conversation):
             self.flush()
         else:
             self.deadline = self.clock.seconds() + self.factory.limits.login_seconds
+
+    @property
+    def read_ahead(self) -> int:  # type: ignore[override]
+        """
+        Of a stranger nothing is read while a command waits (PAR-01).
+        """
+        return READ_AHEAD if self.visit is not None else 0
+
+    @property
+    def in_literal(self) -> bool:
+        """
+        Octets are due that the client announced.
+        """
+        return False
 
     # ---- the user ---------------------------------------------------------------------------
 
@@ -287,24 +316,27 @@ class MailConnection(TLSPolicyMixin, Conversation):
 
     async def let_in(self, login: IMailLogin) -> Visit:
         """
-        Take credentials to the portal; failures are counted (AUTH-07).
+        Take credentials to the portal.
         """
-        try:
-            return await self.entrance.admit(self.number, login, self._lease)
-        except AuthenticationFailed:
-            self.failed_logins += 1
-            raise
+        return await self.entrance.admit(self.number, login, self._lease)
+
+    def failed_too_often(self) -> bool:
+        """
+        Count a login that failed, whatever was wrong with it; whether it was one too many for this
+        connection (AUTH-07).
+        """
+        self.failed_logins += 1
+        return self.failed_logins >= self.factory.limits.failed_logins
 
     @contextmanager
     def noting_refusal(self, mechanism: Mechanism) -> Iterator[Known]:
         """
-        Around what the policy may refuse before a password is seen: a refusal gets its line in the
-        log.
+        Around what may be refused before a password is checked: a refusal gets its line in the log.
         """
         known = Known()
         try:
             yield known
-        except (MustEncrypt, MechanismRefused) as refused:
+        except (AuthenticationFailed, MustEncrypt, MechanismRefused) as refused:
             self.entrance.note_refusal(refused, self.link, self.number, mechanism, known.name)
             raise
 
@@ -353,6 +385,7 @@ class MailConnection(TLSPolicyMixin, Conversation):
         factory = self.factory
         factory.sweep.discard(self)
         factory.connections.discard(self)
+        factory.literals.pop(self, None)
         # Before anything that could go wrong: a count must not stay behind (AB-01).
         if self._lease is not None:
             self._lease.release()
@@ -387,6 +420,8 @@ class MailConnection(TLSPolicyMixin, Conversation):
         if self.closing:
             if now >= self.deadline:
                 self.abort()
+        elif self.visit is None and now >= self.deadline:
+            self.time_out("login timeout")
         elif self.output_waits:
             self.stalled_since = self.stalled_since or now
             if now - self.stalled_since > limits.stall_seconds:
@@ -394,8 +429,24 @@ class MailConnection(TLSPolicyMixin, Conversation):
                 self.abort()
         else:
             self.stalled_since = 0.0
-            if self.visit is None:
-                if now >= self.deadline:
-                    self.time_out("login timeout")
-            elif now - self.tick > limits.idle_seconds and (self.waits_for_client or not self.busy):
+            if self.visit is None or (self.busy and not self.waits_for_client):
+                return
+            if now - self.tick > limits.idle_seconds:
                 self.time_out("idle timeout")
+            elif self.in_literal:
+                self._look_at_literal(now)
+            elif self.factory.literals:
+                self.factory.literals.pop(self, None)
+
+    def _look_at_literal(self, now: float) -> None:
+        """
+        A literal has to come on; octet by octet it could last for ever (AB-02).
+        """
+        limits, looks = self.factory.limits, self.factory.literals
+        since, octets = looks.setdefault(self, (now, self.octets_in))
+        if now - since < limits.literal_seconds:
+            return
+        if self.octets_in - octets < limits.literal_rate * (now - since):
+            self.time_out("literal timeout")
+        else:
+            looks[self] = (now, self.octets_in)

@@ -17,22 +17,26 @@ class Limits:
     Times in seconds, sizes in octets.
 
     @ivar handshake_seconds: for a TLS handshake (TLS-13)
+    @ivar first_seconds: from the greeting to the client's first octet (AB-02)
     @ivar login_seconds: from the connection to a login, whatever is sent meanwhile (AB-02)
     @ivar idle_seconds: without a word from somebody who is logged in (AB-04)
     @ivar stall_seconds: without reading what was asked for (AB-05)
+    @ivar literal_seconds: how often is looked whether a literal comes on (AB-02)
+    @ivar literal_rate: octets a second that have to come meanwhile
     @ivar grace_seconds: from the last word to a hard end (AB-03)
     @ivar mistakes_before_login: bad commands before BYE (AB-06)
-    @ivar per_address: connections of one address that are not logged in (AB-01)
     @ivar message: octets of one message (APPENDLIMIT)
     """
 
     handshake_seconds: float = 10.0
+    first_seconds: float = 30.0
     login_seconds: float = 120.0
     idle_seconds: float = 1860.0
     stall_seconds: float = 300.0
+    literal_seconds: float = 60.0
+    literal_rate: float = 128.0
     grace_seconds: float = 15.0
     mistakes_before_login: int = 3
     mistakes: int = 20
     failed_logins: int = 3
-    per_address: int = 20
     message: int = 104857600

@@ -95,6 +95,7 @@ class Conversation(Protocol):
 
     @ivar pulse: tells the time cheaply: C{now}
     @ivar tick: that time at the last input
+    @cvar read_ahead: octets of unread input at which reading stops while a command waits
     """
 
     # Instances share the names of their attributes only while these are few (30 in CPython 3.11 to
@@ -122,6 +123,7 @@ class Conversation(Protocol):
     )
 
     log = Logger()
+    read_ahead = READ_AHEAD
     framer: IFramer
     transport: Any
     clock: IReactorTime
@@ -255,7 +257,7 @@ class Conversation(Protocol):
         if self._more is not None:
             waiter, self._more = self._more, None
             waiter.callback(None)
-        elif self._reading and self.framer.buffered > READ_AHEAD:
+        elif self._reading and self.framer.buffered > self.read_ahead:
             self._read(False)
 
     async def receive(self, take: Callable[[], T | None]) -> T:
@@ -431,7 +433,7 @@ class Conversation(Protocol):
             waiter.callback(None)
         elif not self._busy:
             self._run()
-        if not self._reading and not self._choked and self.framer.buffered <= READ_AHEAD:
+        if not self._reading and not self._choked and self.framer.buffered <= self.read_ahead:
             self._read(True)
 
     def stopProducing(self) -> None:

@@ -143,6 +143,13 @@ class Framer:
         """
         return not self._state and self._start >= len(self._data)
 
+    @property
+    def in_literal(self) -> bool:
+        """
+        Octets of a literal that was granted, or is dropped, have yet to come.
+        """
+        return _State.COLLECTING <= self._state <= _State.SKIP_LITERAL
+
     def over_limit(self, size: int) -> bool:
         """
         Whether one more literal of this size is over a limit of the running command.

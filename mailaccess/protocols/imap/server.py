@@ -162,6 +162,13 @@ class IMAPServer(MailConnection):
         tag = text.partition(b" ")[0]
         return tag if _TAG.fullmatch(tag) else b"*"
 
+    @property
+    def in_literal(self) -> bool:
+        """
+        As L{MailConnection.in_literal}.
+        """
+        return type(self.framer) is Framer and self.framer.in_literal
+
     def _find(self, text: bytes) -> tuple[bytes, Command | None, int]:
         """
         Tag, command and where its arguments begin; no command if it was answered already.
@@ -209,7 +216,8 @@ class IMAPServer(MailConnection):
         try:
             arguments = command.parse(Cursor(text, at, utf8="UTF8=ACCEPT" in self.session.enabled))
         except BadSyntax as bad:
-            self._bad(tag, str(bad).encode("ascii", "replace"))
+            if not self._stranger(text):
+                self._bad(tag, str(bad).encode("ascii", "replace"))
             return None
         except Refused as refused:
             self._refused(tag, refused)
@@ -247,6 +255,7 @@ class IMAPServer(MailConnection):
                     self.bye("literal too big")
             else:
                 self._refused(tag, refused)
+                self.rest()
             return
         except CancelledError:
             raise
@@ -336,6 +345,8 @@ class IMAPServer(MailConnection):
     def _refused(self, tag: bytes, refused: Refused) -> None:
         code = refused.code.encode("ascii")
         self.answer(tag, Reply(refused.public, code, b"NO"))
+        if isinstance(refused, AuthenticationFailed) and self.failed_too_often():
+            self._after = lambda: self.bye("too many failed logins")
         if refused.detail:
             self.log.debug("refused: {detail}", detail=refused.detail, session=self.number)
 
@@ -401,14 +412,8 @@ class IMAPServer(MailConnection):
 
         @raise Refused: not
         """
-        try:
-            login = self.password_login(mechanism, name, secret, authorization)
-            visit = await self.let_in(login)
-        except AuthenticationFailed:
-            if self.failed_logins >= self.factory.limits.failed_logins:
-                self._after = lambda: self.bye("too many failed logins")
-            raise
-        self.enter(visit)
+        login = self.password_login(mechanism, name, secret, authorization)
+        self.enter(await self.let_in(login))
         return Reply("Logged in", b"CAPABILITY " + self.capability())
 
     # ---- for handlers: more input ------------------------------------------------------------

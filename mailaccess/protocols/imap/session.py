@@ -6,7 +6,7 @@ Handlers get a L{Session}, change it, and write through it; they never see a tra
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 MAX_FLAG_TEXTS = 1024
 """Renderings of flag masks that a session keeps."""
+
+_SLICE = 1024
+"""Changes told before others have their turn and a slow client is waited for (PAR-10)."""
 
 _SYSTEM = tuple((bit, name.encode("ascii")) for name, bit in SYSTEM_FLAGS.items())
 
@@ -168,9 +171,9 @@ class Session:
         mailbox = self.mailbox
         if mailbox is None or not mailbox.pending(expunges):
             return
-        self.tell(await mailbox.sync(expunges=expunges))
+        await self.tell(await mailbox.sync(expunges=expunges))
 
-    def tell(self, changes: Changes) -> None:
+    async def tell(self, changes: Changes) -> None:
         """
         Write changes in the order the RFC asks for: expunges first, then what is there now.
         """
@@ -181,26 +184,28 @@ class Session:
             self.untagged(b"FLAGS (%b)" % self.flag_list())
             self.untagged_ok(b"PERMANENTFLAGS (%b)" % self.permanent_flags(), b"New keywords")
         if changes.expunged:
-            self.write(b"".join([b"* %d EXPUNGE\r\n" % each for each in changes.expunged]))
+            for at in range(0, len(changes.expunged), _SLICE):
+                part = changes.expunged[at : at + _SLICE]
+                self.write(b"".join([b"* %d EXPUNGE\r\n" % each for each in part]))
+                await self.pace()
         if changes.exists is not None:
             self.untagged(b"%d EXISTS" % changes.exists)
         if changes.recent is not None:
             self.untagged(b"%d RECENT" % changes.recent)
-        self.tell_flags(changes.changed)
+        await self._tell_flags(changes.changed)
 
-    def tell_flags(self, changed: Any, *, uid: bool = False) -> None:
+    async def _tell_flags(self, changed: Sequence[int]) -> None:
         """
         C{FETCH} responses with the flags of these sequence numbers.
         """
         rows, recent = self.selected.rows, self.selected.is_recent
         uids, flags = rows.uids, rows.flags
-        for number in changed:
-            at = number - 1
-            text = self.flags(flags[at], recent(uids[at]))
-            if uid:
-                self.write(b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (number, uids[at], text))
-            else:
+        for start in range(0, len(changed), _SLICE):
+            for number in changed[start : start + _SLICE]:
+                at = number - 1
+                text = self.flags(flags[at], recent(uids[at]))
                 self.write(b"* %d FETCH (FLAGS (%b))\r\n" % (number, text))
+            await self.pace()
 
     def permanent_flags(self) -> bytes:
         """

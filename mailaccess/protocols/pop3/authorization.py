@@ -132,8 +132,8 @@ async def password(server: POP3Server, arguments: list[bytes]) -> None:
     with server.noting_refusal(USER_PASS) as known:
         known.name = name
         server.refuse_early(USER_PASS)
-    if not name or not arguments:
-        raise AuthenticationFailed(detail="empty or impossible name or password")
+        if not name or not arguments:
+            raise AuthenticationFailed(detail="empty or impossible name or password")
     await server.log_in(server.password_login(USER_PASS, name, arguments[0]))
 
 
@@ -144,10 +144,10 @@ async def apop(server: POP3Server, arguments: list[bytes]) -> None:
     """
     with server.noting_refusal(APOP):
         server.refuse_early(APOP)
-    try:
-        name = decode_name(arguments[0])
-    except BadName as bad:
-        raise AuthenticationFailed(detail=f"name not possible: {bad}") from None
+        try:
+            name = decode_name(arguments[0])
+        except BadName as bad:
+            raise AuthenticationFailed(detail=f"name not possible: {bad}") from None
     await server.log_in(APOPLogin(name, server.banner, arguments[1], server.link, APOP, "pop3"))
 
 

@@ -5,15 +5,17 @@ STAT, LIST, RETR, DELE, NOOP, RSET, TOP, UIDL: what can be done with a maildrop 
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
+from itertools import islice
 
 from ...message.header import header_end
-from ...wire.pop3 import dot_stuff, line_count
+from ...wire.pop3 import DotStuffer, line_count
 from ..line import FLUSH_AT
 from .registry import State, table
 from .server import POP3Server
 
-_LINES = re.compile(rb"\r\n")
+SLICE = 1024
+"""Lines made or looked for before others have their turn."""
 
 
 @table.command("STAT", State.TRANSACTION)
@@ -34,8 +36,8 @@ async def list_(server: POP3Server, arguments: list[bytes]) -> None:
         number = drop.number(arguments[0])
         server.ok(b"%d %d" % (number, drop.size(number)))
         return
-    lines = [b"%d %d" % (each, drop.size(each)) for each in drop.numbers()]
-    server.listing(b"%d messages, %d octets" % drop.stat(), lines)
+    server.ok(b"%d messages, %d octets" % drop.stat())
+    await _list(server, lambda each: b"%d %d\r\n" % (each, drop.size(each)))
 
 
 @table.command("UIDL", State.TRANSACTION, 0, 1)
@@ -48,8 +50,19 @@ async def uidl(server: POP3Server, arguments: list[bytes]) -> None:
         number = drop.number(arguments[0])
         server.ok(b"%d %b" % (number, drop.unique_id(number)))
         return
-    lines = [b"%d %b" % (each, drop.unique_id(each)) for each in drop.numbers()]
-    server.listing(b"Unique ids", lines)
+    server.ok(b"Unique ids")
+    await _list(server, lambda each: b"%d %b\r\n" % (each, drop.unique_id(each)))
+
+
+async def _list(server: POP3Server, line: Callable[[int], bytes]) -> None:
+    """
+    A line for each message that is not marked, in slices.
+    """
+    numbers = server.maildrop.numbers()
+    while part := list(islice(numbers, SLICE)):
+        server.write(b"".join(map(line, part)))
+        await server.pace()
+    server.write(b".\r\n")
 
 
 @table.command("RETR", State.TRANSACTION, 1)
@@ -75,21 +88,35 @@ async def top(server: POP3Server, arguments: list[bytes]) -> None:
     number, lines = drop.number(arguments[0]), line_count(arguments[1])
     data = await drop.octets(number)
     end = header_end(data)
-    for _ in range(lines):
-        found = _LINES.search(data, end)
-        if found is None:
-            end = len(data)
-            break
-        end = found.end()
+    while lines and end < len(data):
+        end, taken = _lines_on(data, end, min(lines, SLICE))
+        lines -= taken
+        await server.pace()
     await _send(server, b"+OK\r\n", data[:end])
 
 
+def _lines_on(data: bytes, start: int, count: int) -> tuple[int, int]:
+    """
+    Where so many lines end, and how many there were.
+    """
+    for taken in range(count):
+        at = data.find(b"\r\n", start)
+        if at < 0:
+            return len(data), taken + 1
+        start = at + 2
+    return start, count
+
+
 async def _send(server: POP3Server, first: bytes, data: bytes) -> None:
-    stuffed = dot_stuff(data)
+    """
+    A message, a piece at a time: a large one at once would hold up everybody else.
+    """
+    stuffer = DotStuffer()
     server.write(first)
-    for at in range(0, len(stuffed), FLUSH_AT):
-        server.write(stuffed[at : at + FLUSH_AT])
+    for at in range(0, len(data), FLUSH_AT):
+        server.write(stuffer.feed(data[at : at + FLUSH_AT]))
         await server.pace()
+    server.write(stuffer.end())
 
 
 @table.command("DELE", State.TRANSACTION, 1)

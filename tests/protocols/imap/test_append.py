@@ -293,11 +293,33 @@ def test_a_slow_store_is_waited_for(talk: Talk, amy: MemoryAccount) -> None:
 
 
 def test_a_client_that_stalls_in_a_message_times_out(house: House, amy: MemoryAccount) -> None:
-    """AB-04: an upload is no way to stay for ever."""
+    """AB-02: an upload is no way to stay for ever."""
     talk = house.login()
     assert talk.send(b"a APPEND Sent {100}") == READY
     lines: list[bytes] = []
     for _ in range(100):
-        lines += talk.wait(house.limits.idle_seconds / 50)
-    assert lines == [b"* BYE Idle timeout"]
+        lines += talk.wait(house.limits.literal_seconds / 50)
+    assert lines == [b"* BYE Literal timeout"]
     assert talk.transport.disconnecting
+
+
+@pytest.mark.parametrize("command", [b"APPEND Sent {100000}", b"SELECT {100000}"])
+def test_a_literal_that_drips_times_out(house: House, amy: MemoryAccount, command: bytes) -> None:
+    """AB-02: it has to come on, however long it is; whether it is collected or streamed."""
+    talk = house.login()
+    assert talk.send(b"a " + command)[0].startswith(b"+ ")
+    lines: list[bytes] = []
+    for _ in range(70):
+        lines += talk.raw(b"x" * 100) + talk.wait(1)
+    assert lines == [b"* BYE Literal timeout"]
+
+
+def test_a_literal_that_is_slow_but_comes_on_does_not(house: House, amy: MemoryAccount) -> None:
+    """AB-02, and nothing of an upload is remembered after it."""
+    talk = house.login()
+    assert talk.send(b"a APPEND Sent {60000}") == READY
+    for _ in range(300):
+        assert talk.raw(b"x" * 200) + talk.wait(1) == []
+    assert talk.send(b"")[-1].startswith(b"a OK [APPENDUID ")
+    talk.wait(1)
+    assert talk.protocol.factory.literals == {}

@@ -67,4 +67,5 @@ async def login(
     with connection.noting_refusal(LOGIN_COMMAND) as known:
         known.name = name.decode("utf-8", "replace")  # for the log only
         connection.refuse_early(LOGIN_COMMAND)
-    return await connection.admit(LOGIN_COMMAND, name_of(name), password)
+        typed = name_of(name)
+    return await connection.admit(LOGIN_COMMAND, typed, password)

@@ -97,11 +97,13 @@ class Certificates:
 
     @ivar names: by server name in lower case; C{*.example.org} for all one level below
     @ivar stamp: changes when a file does
+    @ivar authorities: those that sign client certificates
     """
 
     default: Certificate
     names: Mapping[str, Certificate] = attrs.field(factory=dict)
     stamp: object = None
+    authorities: tuple[x509.Certificate, ...] = ()
 
     def find(self, name: str) -> Certificate:
         """
@@ -132,9 +134,12 @@ def load_certificates(settings: TLSSettings, now: datetime | None = None) -> Cer
         if not _covers(found, name):
             problems.append(("names", f"{path} is not a certificate for {name}; rename the file"))
         names[name] = found
+    authorities: list[x509.Certificate] | None = []
+    if settings.client_ca:
+        authorities = _read_chain(settings.client_ca, "client_ca", problems)
     if problems or default is None:
         raise BrokenCertificates(problems)
-    return Certificates(default, names, stamp)
+    return Certificates(default, names, stamp, tuple(authorities or ()))
 
 
 def fingerprint(settings: TLSSettings) -> object:
@@ -142,7 +147,7 @@ def fingerprint(settings: TLSSettings) -> object:
     What the files look like from outside (time, size, inode): equal unless one was changed or
     replaced.
     """
-    paths = [settings.certificate, settings.key]
+    paths = [settings.certificate, settings.key, settings.client_ca]
     paths += [path for _, path in _named_files(settings.names, [])]
     seen: list[tuple[object, ...]] = []
     for path in filter(None, paths):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Collection, Mapping
+from keyword import iskeyword
 from typing import Any
 
 import attrs
@@ -136,7 +137,9 @@ def _one_table(document: Document, section: Section, path: Path, value: Any) -> 
             document.wrong(path, f"has no {name}; add {name} ({title})")
     if "source" in attrs.fields_dict(section.settings):
         found["source"] = document.place(path)
-    return section.settings(**found)
+    return section.settings(
+        **{name + "_" if iskeyword(name) else name: value for name, value in found.items()}
+    )
 
 
 def _read_option(

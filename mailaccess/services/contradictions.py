@@ -4,12 +4,12 @@ Settings that are right each by itself and cannot be meant together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from ipaddress import ip_address
 
-from .kinds import nearest
+from . import demands
 from .problems import Document
-from .settings import ListenerSettings, Settings
+from .settings import Settings
 
 
 def contradictions(document: Document, settings: Settings) -> None:
@@ -48,43 +48,6 @@ def _tls_has_a_certificate(document: Document, settings: Settings) -> None:
             document.wrong(
                 ("listener", position, "tls"),
                 f'needs a certificate for "{each.tls}"; add certificate to [tls], or write "none"',
-            )
-
-
-def _listeners_let_somebody_in(document: Document, settings: Settings) -> None:
-    for position, each in enumerate(settings.listener):
-        path = ("listener", position)
-        if each.tls == "implicit" and each.cleartext == "allow":
-            document.wrong(
-                (*path, "cleartext"),
-                'has no meaning with tls = "implicit", where nothing is in the clear; remove it',
-            )
-        if each.tls == "implicit" and each.private:
-            document.wrong(
-                (*path, "private"),
-                'has no meaning with tls = "implicit", where all are private; remove it',
-            )
-        if each.tls == "implicit" and each.exceptions:
-            document.wrong(
-                (*path, "exceptions"),
-                'has no meaning with tls = "implicit", where nothing is in the clear; remove it',
-            )
-        if each.cleartext == "allow" and each.exceptions:
-            document.wrong(
-                (*path, "exceptions"),
-                'has no meaning with cleartext = "allow"; remove it, or write cleartext = "refuse"',
-            )
-        nobody = (
-            each.tls == "none"
-            and each.cleartext == "refuse"
-            and not each.private
-            and not each.exceptions
-        )
-        if nobody and "APOP" not in each.mechanisms:
-            document.wrong(
-                (*path, "tls"),
-                'refuses every password here, nobody could log in; write "starttls",'
-                ' or private = ["loopback"]',
             )
 
 
@@ -175,35 +138,6 @@ def _systemd_has_no_port(document: Document, settings: Settings) -> None:
             document.wrong(("listener", position, "port"), "is chosen by systemd here; remove it")
 
 
-def _rules_reach_somebody(document: Document, settings: Settings) -> None:
-    listeners: Mapping[str, ListenerSettings] = {it.label: it for it in settings.listeners}
-    for position, rule in enumerate(settings.rule):
-        path = ("rule", position)
-        if not rule.users and "users" in document.data["rule"][position]:
-            document.wrong((*path, "users"), 'is for nobody; write names, or "*" for everybody')
-        unknown = [each for each in rule.listeners if each not in listeners]
-        for each in unknown:
-            document.wrong(
-                (*path, "listeners"), f'has no listener named "{each}"; {nearest(each, listeners)}'
-            )
-        if rule.cleartext != "allow" or unknown:
-            continue
-        for name in rule.listeners:
-            it = listeners[name]
-            if it.cleartext == "refuse" and not it.exceptions:
-                document.wrong(
-                    (*path, "cleartext"),
-                    f'is not permitted by the listener "{name}"; add exceptions = true to it',
-                )
-        if not rule.listeners and not any(
-            it.exceptions or it.cleartext == "allow" for it in listeners.values()
-        ):
-            document.wrong(
-                (*path, "cleartext"),
-                "is not permitted by any listener; add exceptions = true to one",
-            )
-
-
 def _limits_agree(document: Document, settings: Settings) -> None:
     limits = settings.limits
     if limits.connections_per_ip > limits.connections:
@@ -226,12 +160,11 @@ def _expire_is_days(document: Document, settings: Settings) -> None:
 _CHECKS: tuple[Callable[[Document, Settings], None], ...] = (
     _users_are_known,
     _tls_has_a_certificate,
-    _listeners_let_somebody_in,
+    *demands.CHECKS,
     _mechanisms_fit,
     _names_are_unique,
     _ports_are_free,
     _systemd_has_no_port,
-    _rules_reach_somebody,
     _limits_agree,
     _group_has_a_user,
     _expire_is_days,

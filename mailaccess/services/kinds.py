@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection
+from datetime import date, datetime
 from difflib import get_close_matches
 from string import Formatter
 from typing import Any, Protocol
@@ -233,6 +234,25 @@ class Size(_Scaled):
 
     units = {"": 1, "k": 2**10, "kb": 2**10, "m": 2**20, "mb": 2**20, "g": 2**30, "gb": 2**30}
     example = "64M"
+
+
+@attrs.frozen
+class Day:
+    """
+    A day, as TOML writes dates or in quotes; read as C{2026-12-31}.
+    """
+
+    title: str = "day like `2026-12-31`"
+
+    def read(self, value: Any) -> str:
+        if isinstance(value, str):
+            try:
+                value = date.fromisoformat(value)
+            except ValueError:
+                raise WrongValue("is no day; write one like 2026-12-31") from None
+        if not isinstance(value, date) or isinstance(value, datetime):
+            raise _wrong_type(value, "a day like 2026-12-31")
+        return value.isoformat()
 
 
 @attrs.frozen

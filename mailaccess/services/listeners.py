@@ -113,7 +113,8 @@ class Listener(Service):
         super().startService()  # type: ignore[no-untyped-call]
         factory = self.factory
         if self.settings.tls == "implicit" and self._tls is not None:
-            creator = self._tls.factory_for(self.settings.protocol)
+            asks = self.settings.client_certificate != "no"
+            creator = self._tls.factory_for(self.settings.protocol, asks)
             factory = ImplicitTLSFactory(creator, False, factory, self._reactor)
         for each in self._sockets:
             port = self._accept(self._reactor, each.fileno(), each.family, factory)

@@ -96,7 +96,8 @@ def declared(settings: type[Any]) -> Iterator[Declared]:
     for each in attrs.fields(settings):
         if _METADATA in each.metadata:
             kind, default, doc, secret = each.metadata[_METADATA]
-            yield Declared(each.name, kind, default, doc, secret)
+            # A word of Python's own has an underscore behind it there.
+            yield Declared(each.name.rstrip("_"), kind, default, doc, secret)
 
 
 def sections(configuration: type[Any]) -> Iterator[Section]:

@@ -4,31 +4,45 @@ The TLS policy that a configuration means, with the line of each rule for whoeve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+import attrs
+
 from mailaccess.policy.link import Layer
+from mailaccess.policy.rules import day_over
 from mailaccess.policy.tls import ListenerRule, PersonRule, TLSPolicy, Verdict
 
-from .settings import ListenerSettings, RuleSettings
+from .settings import ListenerSettings, RuleSettings, Settings
 
 Network = IPv4Network | IPv6Network
 
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
 
 def tls_policy(
-    listeners: Sequence[ListenerSettings], rules: Sequence[RuleSettings] = ()
+    listeners: Sequence[ListenerSettings],
+    rules: Sequence[RuleSettings] = (),
+    attributes_demand: bool = False,
 ) -> TLSPolicy:
     """
     One rule per listener, and the rules for persons in their order.
+
+    @param attributes_demand: see L{TLSPolicy}
     """
     return TLSPolicy(
         {each.label: _listener_rule(each) for each in listeners},
-        tuple(
-            PersonRule(name, Verdict(each.cleartext), frozenset(each.listeners), each.source)
-            for each in rules
-            for name in each.users
-        ),
+        tuple(one for each in rules for one in person_rules(each)),
+        attributes_demand,
     )
+
+
+def policy_of(settings: Settings) -> TLSPolicy:
+    """
+    The policy of a whole configuration. What records demand is looked up where records are files.
+    """
+    files = any(each.type == "file" for each in settings.users)
+    return tls_policy(settings.listeners, settings.rule, files)
 
 
 def _listener_rule(settings: ListenerSettings) -> ListenerRule:
@@ -37,17 +51,52 @@ def _listener_rule(settings: ListenerSettings) -> ListenerRule:
         settings.exceptions,
         frozenset(settings.mechanisms) if settings.mechanisms else None,
         settings.source,
+        settings.minimum_layer,
+        settings.minimum_tls,
+        settings.client_certificate == "require",
     )
+
+
+def person_rules(settings: RuleSettings) -> Iterator[PersonRule]:
+    """
+    One rule per pattern and per group.
+    """
+    rule = PersonRule(
+        cleartext=Verdict(settings.cleartext) if settings.cleartext else None,
+        listeners=frozenset(settings.listeners),
+        source=settings.source,
+        networks=networks(settings.from_),
+        until=day_over(settings.until) if settings.until else None,
+        mechanisms=frozenset(settings.mechanisms) if settings.mechanisms else None,
+        minimum_tls=settings.minimum_tls,
+        certificate=settings.client_certificate == "require",
+        owner=settings.owner,
+        reason=settings.reason,
+    )
+    for name in settings.users:
+        yield attrs.evolve(rule, pattern=name)
+    for name in settings.groups:
+        yield attrs.evolve(rule, group=name)
+
+
+def networks(words: Sequence[str]) -> tuple[Network, ...]:
+    """
+    Networks as the configuration names them.
+    """
+    found: list[Network] = []
+    for each in words:
+        found += LOOPBACK if each == "loopback" else (ip_network(each),)
+    return tuple(found)
 
 
 def private_layers(settings: ListenerSettings) -> tuple[frozenset[Layer], tuple[Network, ...]]:
     """
     Which layers besides TLS count as private on a listener, and the networks that are trusted.
     """
-    networks = tuple(ip_network(each) for each in settings.private if each != "loopback")
+    trusted = tuple(ip_network(each) for each in settings.private if each != "loopback")
     layers = set()
     if "loopback" in settings.private:
         layers.add(Layer.LOOPBACK)
-    if networks:
+    if trusted:
         layers.add(Layer.TRUSTED_NETWORK)
-    return frozenset(layers), networks
+    return frozenset(layers), trusted

@@ -16,6 +16,7 @@ import attrs
 
 from .kinds import (
     Addresses,
+    Day,
     Duration,
     FileName,
     Networks,
@@ -36,6 +37,8 @@ STANDARD_PORTS: Mapping[tuple[str, bool], int] = {
 }
 """Port by protocol and whether TLS is implicit (RFC 8314 section 3)."""
 
+CLEARTEXT = ("refuse", "report", "allow")
+TLS_VERSIONS = ("1.2", "1.3")
 MECHANISM_NAMES = ("PLAIN", "LOGIN", "LOGIN command", "USER", "APOP")
 
 
@@ -93,6 +96,9 @@ class TLSSettings:
         "directory with one file `NAME.pem` (certificates and key) per server name that clients may"
         " ask for; `*.example.org.pem` is for all names one level below",
     )
+    client_ca: str = option(
+        FileName(), "", "PEM file with the authorities whose client certificates are good"
+    )
     watch: int = option(
         Duration(most=86400), "5s", "how often to look for changed files; 0 for never"
     )
@@ -122,9 +128,28 @@ class ListenerSettings:
         "TLS from the first octet, by command, or not at all",
     )
     cleartext: str = option(
-        Text(("refuse", "allow")), "refuse", "passwords on a connection that is not private"
+        Text(CLEARTEXT),
+        "refuse",
+        "passwords on a connection that is not private; `report` lets them through and logs that"
+        " they would be refused",
     )
-    exceptions: bool = option(Switch(), False, "rules for users may allow what `cleartext` refuses")
+    minimum_layer: int = option(
+        Number(0, 256),
+        0,
+        "bits of strength that a connection needs for any login, whatever the mechanism: 112 for"
+        " nothing without TLS; connections that count as private are strong enough",
+    )
+    minimum_tls: str = option(
+        Text(TLS_VERSIONS), "", "any login needs TLS of this version, or a newer one"
+    )
+    client_certificate: str = option(
+        Text(("no", "ask", "require")), "no", "ask for one; `require`: any login needs one"
+    )
+    exceptions: bool = option(
+        Switch(),
+        False,
+        "rules for users may open what `cleartext`, `minimum_layer` and `minimum_tls` refuse",
+    )
     mechanisms: tuple[str, ...] = option(
         Words(MECHANISM_NAMES), [], "ways to log in; empty for all but APOP"
     )
@@ -153,18 +178,40 @@ class ListenerSettings:
 @attrs.frozen(kw_only=True)
 class RuleSettings:
     """
-    For some users, other than their listener says. The first that matches counts.
+    For some users, other than their listener says. Of each option the first rule that matches and
+    has it counts, then what the user's own record says.
     """
 
     users: tuple[str, ...] = option(
-        Words(what="array of names or patterns"),
-        REQUIRED,
-        "names; `*`, `?` and `[...]` as in a shell",
+        Words(what="array of names or patterns"), [], "names; `*`, `?` and `[...]` as in a shell"
+    )
+    groups: tuple[str, ...] = option(
+        Words(what="array of names"),
+        [],
+        "members of groups, as `groups` of their records names them",
     )
     listeners: tuple[str, ...] = option(Words(), [], "names of listeners; empty for all")
+    from_: tuple[str, ...] = option(Networks(), [], "only for clients from there; empty for all")
     cleartext: str = option(
-        Text(("refuse", "allow")), REQUIRED, "passwords on a connection that is not private"
+        Text(CLEARTEXT),
+        "",
+        "passwords on a connection that is not private; more than the listener lets through only"
+        " where it has `exceptions`",
     )
+    until: str = option(
+        Day(), "", "last day on which `cleartext` lets through; afterwards it refuses"
+    )
+    minimum_tls: str = option(
+        Text(TLS_VERSIONS), "", "any login needs TLS of this version, or a newer one"
+    )
+    mechanisms: tuple[str, ...] = option(
+        Words(MECHANISM_NAMES), [], "the only ways to log in; empty for those of the listener"
+    )
+    client_certificate: str = option(
+        Text(("no", "require")), "no", "`require`: any login needs one"
+    )
+    owner: str = option(Text(what="text"), "", "who answers for the rule; for people")
+    reason: str = option(Text(what="text"), "", "why it is there; for people")
     source: str = "default"
 
 

@@ -28,20 +28,16 @@ from mailaccess.auth.passwdfile import PasswordFile, Unusable
 from mailaccess.auth.passwords import Limits as HashLimits
 from mailaccess.auth.pool import HashPool
 from mailaccess.auth.throttle import Throttle
-from mailaccess.interfaces import IAccounts, IIMAPUser, IPOP3User
-from mailaccess.protocols.connection import MailFactory
-from mailaccess.protocols.imap.factory import IMAPFactory
+from mailaccess.interfaces import IAccounts
 from mailaccess.protocols.limits import Limits
-from mailaccess.protocols.login import Entrance
-from mailaccess.protocols.pop3.factory import POP3Factory
-from mailaccess.protocols.pop3.options import POP3Options
 from mailaccess.protocols.sweep import Sweep
 from mailaccess.store.accounts import MaildirAccounts
 from mailaccess.store.options import Mirror, StoreOptions
 
+from .factories import Factories
 from .listeners import Listener
 from .logs import LogWriter
-from .policies import private_layers, tls_policy
+from .policies import policy_of
 from .process import MayNotRun, become, check_may_serve, harden
 from .realm import MailRealm
 from .reload import Reloading
@@ -111,7 +107,7 @@ class MailService(MultiService):
         limits, domain = settings.limits, settings.mail.domain
 
         tls = ServerTLS(settings.tls, reactor) if settings.tls.certificate else None
-        policy = tls_policy(settings.listeners, settings.rule)
+        policy = policy_of(settings)
         pool = HashPool(reactor, settings.server.hash_threads or None)
         self.password_files = [
             PasswordFile(
@@ -146,25 +142,13 @@ class MailService(MultiService):
                 limits.connections,
             )
         )
-        factories = {"imap": self._imap_factory, "pop3": self._pop3_factory}
+        factories = Factories(settings, self.portal, guard, reactor, sweep, self.places)
 
         self._add(Lifetime(pool.start, pool.stop), Lifetime(self._read_users))
         self._add(Lifetime(stop=getattr(store, "stop", None)), sweep)
         for each in settings.listeners:
-            layers, networks = private_layers(each)
-            entrance = Entrance(
-                each.label,
-                each.protocol,
-                {"imap": IIMAPUser, "pop3": IPOP3User}[each.protocol],
-                self.portal,
-                guard,
-                tls.factory_for(each.protocol) if tls and each.tls == "starttls" else None,
-                layers,
-                networks,
-                domain,
-                limits.failures_per_connection,
-            )
-            factory = factories[each.protocol](entrance, reactor, sweep, self.places)
+            asks = each.client_certificate != "no"
+            factory = factories.make(each, tls.factory_for(each.protocol, asks) if tls else None)
             listener = Listener(
                 each,
                 factory,
@@ -181,40 +165,6 @@ class MailService(MultiService):
     def _add(self, *services: Service) -> None:
         for each in services:
             each.setServiceParent(self)  # type: ignore[no-untyped-call]
-
-    def _imap_factory(self, entrance: Entrance, *shared: Any) -> MailFactory:
-        reactor, sweep, places = shared
-        idle = self.settings.limits.imap_idle
-        return IMAPFactory(entrance, reactor, sweep, self._limits(idle), places)
-
-    def _pop3_factory(self, entrance: Entrance, *shared: Any) -> MailFactory:
-        reactor, sweep, places = shared
-        limits = self._limits(self.settings.limits.pop3_idle)
-        return POP3Factory(entrance, reactor, sweep, limits, places, self._pop3_options())
-
-    def _limits(self, idle: float) -> Limits:
-        it = self.settings.limits
-        return Limits(
-            handshake_seconds=self.settings.tls.handshake,
-            login_seconds=it.login,
-            idle_seconds=idle,
-            stall_seconds=it.stalled,
-            mistakes_before_login=it.bad_commands_before_login,
-            mistakes=it.bad_commands,
-            failed_logins=it.failures_per_connection,
-            per_address=it.connections_per_ip,
-            message=it.message_size,
-        )
-
-    def _pop3_options(self) -> POP3Options:
-        it = self.settings.pop3
-        return POP3Options(
-            refuse_at=it.refuse_at,
-            second_session=it.second_session,
-            apop=it.apop,
-            login_delay=it.login_delay,
-            expire=None if it.expire == "NEVER" else int(it.expire),
-        )
 
     def _read_users(self) -> None:
         for each in self.password_files:

@@ -9,6 +9,8 @@ The server's side of TLS: contexts made from certificates, per protocol, replace
     session tickets, no session cache: a session that waits costs no memory here
     ALPN: the protocol's own name or none at all (TLS-17)
     server names: from what was loaded, else the default (TLS-16)
+    client certificates: asked for only where a listener wants that, and verified (TLS-19); one that
+    is not good ends the handshake, and whether none is enough is the policy's to say
 
 A connection keeps the context it began with, so a reload disturbs nobody.
 """
@@ -17,7 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from cryptography import x509
 from OpenSSL import SSL
+from OpenSSL.crypto import X509
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -58,7 +62,9 @@ def _only(name: bytes) -> Callable[[SSL.Connection, Sequence[bytes]], bytes]:
     return select
 
 
-def _context(certificate: Certificate, protocol: str) -> SSL.Context:
+def _context(
+    certificate: Certificate, protocol: str, authorities: Sequence[x509.Certificate] = ()
+) -> SSL.Context:
     # Not twisted's CertificateOptions: its ALPN callback cannot send the alert, and a context that
     # it made takes no further settings.
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
@@ -69,7 +75,8 @@ def _context(certificate: Certificate, protocol: str) -> SSL.Context:
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     # One per protocol: a ticket for IMAP opens no POP3 session.
-    context.set_session_id(b"mailaccess " + protocol.encode("ascii"))
+    asks = b" CA" if authorities else b""
+    context.set_session_id(b"mailaccess " + protocol.encode("ascii") + asks)
     context.use_certificate(certificate.leaf)
     context.use_privatekey(certificate.key)
     for each in certificate.chain:
@@ -77,6 +84,13 @@ def _context(certificate: Certificate, protocol: str) -> SSL.Context:
     context.check_privatekey()
     context.set_alpn_select_callback(_only(protocol.encode("ascii")))
     context.set_cipher_list(CIPHERS)
+    if authorities:
+        store = context.get_cert_store()
+        assert store is not None
+        for each in authorities:
+            store.add_cert(X509.from_cryptography(each))
+            context.add_client_ca(each)
+        context.set_verify(SSL.VERIFY_PEER)
     return context
 
 
@@ -85,10 +99,13 @@ class _Contexts:
     Ready contexts for one protocol and one set of certificates.
     """
 
-    def __init__(self, certificates: Certificates, protocol: str) -> None:
+    def __init__(
+        self, certificates: Certificates, protocol: str, ask_certificate: bool = False
+    ) -> None:
         self._certificates = certificates
         everyone = {certificates.default, *certificates.names.values()}
-        self._made = {each: _context(each, protocol) for each in everyone}
+        authorities = certificates.authorities if ask_certificate else ()
+        self._made = {each: _context(each, protocol, authorities) for each in everyone}
         self.default = self._made[certificates.default]
         self.default.set_tlsext_servername_callback(self._choose)
 
@@ -106,16 +123,18 @@ class _ConnectionCreator:
     Makes the connections of one protocol, always with the contexts of now.
     """
 
-    def __init__(self, tls: ServerTLS, protocol: str) -> None:
+    def __init__(self, tls: ServerTLS, protocol: str, ask_certificate: bool) -> None:
         self._tls = tls
         self._protocol = protocol
+        self._ask_certificate = ask_certificate
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """
         A connection for a handshake that starts now and has its deadline.
         """
         self._tls.deadline.began(protocol)
-        return SSL.Connection(self._tls.context(self._protocol), None)
+        context = self._tls.context(self._protocol, self._ask_certificate)
+        return SSL.Connection(context, None)
 
 
 class ServerTLS:
@@ -139,21 +158,24 @@ class ServerTLS:
         self.deadline = HandshakeDeadline(clock, settings.handshake)
         self.use(self.prepare(certificates or load_certificates(settings)))
 
-    def factory_for(self, protocol: str) -> IOpenSSLServerConnectionCreator:
+    def factory_for(
+        self, protocol: str, ask_certificate: bool = False
+    ) -> IOpenSSLServerConnectionCreator:
         """
         What C{transport.startTLS} and L{twisted.protocols.tls.TLSMemoryBIOFactory} take.
 
         @param protocol: one of L{PROTOCOLS}
+        @param ask_certificate: ask clients for certificates that C{client_ca} signed
         """
         if protocol not in PROTOCOLS:
             raise ValueError(f"no ALPN name for {protocol!r}")
-        return _ConnectionCreator(self, protocol)
+        return _ConnectionCreator(self, protocol, ask_certificate)
 
-    def context(self, protocol: str) -> SSL.Context:
+    def context(self, protocol: str, ask_certificate: bool = False) -> SSL.Context:
         """
         The context of now for a protocol; it turns to another one by the name the client asks for.
         """
-        return self._contexts[protocol].default
+        return self._contexts[protocol, ask_certificate].default
 
     @property
     def stale(self) -> bool:
@@ -185,7 +207,12 @@ class ServerTLS:
         """
         Contexts for certificates. May run in a thread.
         """
-        return certificates, {each: _Contexts(certificates, each) for each in PROTOCOLS}
+        return certificates, {
+            (protocol, asks): _Contexts(certificates, protocol, asks)
+            for protocol in PROTOCOLS
+            for asks in (False, True)
+            if not asks or certificates.authorities
+        }
 
     def use(self, prepared: Prepared) -> None:
         """
@@ -206,7 +233,7 @@ class ServerTLS:
             )
 
 
-Prepared = tuple[Certificates, dict[str, _Contexts]]
+Prepared = tuple[Certificates, dict[tuple[str, bool], _Contexts]]
 
 
 def _first_line(error: Exception) -> str:

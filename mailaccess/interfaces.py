@@ -357,6 +357,12 @@ class IMailbox(Interface):
         @raise mailaccess.errors.MessageGone: expunged
         """
 
+    async def aside(work: Callable[..., Any], *arguments: Any) -> Any:
+        """
+        What C{work(*arguments)} gives, done where it holds up nobody else: for what takes long over
+        the octets of a large message. It touches nothing but its arguments.
+        """
+
     def watch(callback: Callable[[], None]) -> Callable[[], None]:
         """
         Call C{callback} (on the reactor) when L{sync} may have something to tell, also when another

@@ -429,6 +429,12 @@ class MemoryMailbox:
         await self.account.pass_by()
         return self._message(uid).octets
 
+    async def aside(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """
+        At once.
+        """
+        return work(*arguments)
+
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
         """
         As L{IMailbox.watch}.

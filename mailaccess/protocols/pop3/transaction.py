@@ -14,6 +14,9 @@ from ..line import FLUSH_AT
 from .registry import State, table
 from .server import POP3Server
 
+LONG = 1 << 20
+"""Octets of a message over which nothing is looked for on the reactor's thread."""
+
 SLICE = 1024
 """Lines made or looked for before others have their turn."""
 
@@ -87,7 +90,7 @@ async def top(server: POP3Server, arguments: list[bytes]) -> None:
     drop = server.maildrop
     number, lines = drop.number(arguments[0]), line_count(arguments[1])
     data = await drop.octets(number)
-    end = header_end(data)
+    end = await drop.mailbox.aside(header_end, data) if len(data) > LONG else header_end(data)
     while lines and end < len(data):
         end, taken = _lines_on(data, end, min(lines, SLICE))
         lines -= taken

@@ -352,6 +352,12 @@ class MaildirMailbox:
             raise MessageGone
         return data
 
+    async def aside(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """
+        Do something in a thread.
+        """
+        return await self._shared.account.in_thread(work, *arguments)
+
     # ---- life ----------------------------------------------------------------------------------
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:

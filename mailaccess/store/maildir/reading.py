@@ -8,7 +8,8 @@ directory are left to a thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from twisted.internet.task import deferLater
 
@@ -30,6 +31,9 @@ _AHEAD = 128
 _REMEMBERED = 4096
 _HEAD = 16 * 1024
 _SLICE = 0.02
+
+
+_T = TypeVar("_T")
 
 
 class Reader:
@@ -76,12 +80,14 @@ class Reader:
         """
         data = self.at_once(uid)
         if data is None:
-            data = await self._shared.account.in_thread(self._read, uid, self.name(uid), -1)
+            data = await self._shared.account.in_thread(self._read_crlf, uid, self.name(uid))
             if data is None:
                 data = await self._again(uid)
-            if data is not None:
-                data = to_crlf(data)
         return data
+
+    def _read_crlf(self, uid: int, name: str | None) -> bytes | None:
+        data = self._read(uid, name, -1)
+        return None if data is None else to_crlf(data)
 
     def _read(self, uid: int, name: str | None, limit: int) -> bytes | None:
         if name is None:
@@ -104,7 +110,7 @@ class Reader:
             name = self.name(uid)
             if name is None:
                 return None
-            data = self._read(uid, name, -1)
+            data = await shared.account.in_thread(self._read_crlf, uid, name)
             if data is not None:
                 return data
             found = await shared.account.in_thread(self._locate, name)
@@ -137,7 +143,9 @@ class Reader:
             if missing:
                 # Renamed since: found by its base, and decided here.
                 data = await self.octets(uids[len(found)])
-                found.append(data is not None and test(len(found), Message(data)))
+                decide = partial(_decide, test, len(found))
+                hit = data is not None and await self._aside(data, decide)
+                found.append(hit)
         return found
 
     def _match(
@@ -171,10 +179,18 @@ class Reader:
             if data is None or (len(data) == _HEAD and header_end(data) == _HEAD):
                 data = await self.octets(uid)
             if data is not None:
-                data = to_crlf(data[: header_end(data)])
+                data = await self._aside(data, _header_of)
             found.append(data)
             until = await self._pause(until)
         return found
+
+    async def _aside(self, data: bytes, work: Callable[[bytes], _T]) -> _T:
+        """
+        In a thread, if there is so much of it that it would hold up others.
+        """
+        if len(data) <= _LONG:
+            return work(data)
+        return await self._shared.account.in_thread(work, data)
 
     async def _pause(self, until: float) -> float:
         account = self._shared.account
@@ -206,10 +222,18 @@ class Reader:
             if uid not in kept:
                 data = await self.octets(uid)
                 if data is not None:
-                    kept[uid] = describe(data)
+                    kept[uid] = await self._aside(data, describe)
                     fresh.append((uid, kept[uid]))
                 until = await self._pause(until)
         if fresh:
             job = KeepDescriptions(shared.box.id, fresh)
             account.submit(job).addErrback(account.failed, "keeping structures")
         return [kept.get(uid) for uid in uids]
+
+
+def _header_of(data: bytes) -> bytes:
+    return to_crlf(data[: header_end(data)])
+
+
+def _decide(test: Callable[[int, Message], bool], place: int, data: bytes) -> bool:
+    return test(place, Message(data))

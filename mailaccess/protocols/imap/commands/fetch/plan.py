@@ -38,6 +38,9 @@ WHOLE = 64
 BIG = 1 << 18
 """Octets of a batch's answer above which the next batch is smaller."""
 
+LONG = 1 << 20
+"""Octets of a message or of headers over which nothing is looked for on the reactor's thread."""
+
 PIECE_TCP, PIECE_TLS = 1 << 18, 1 << 16
 """Octets of a message given to the transport at a time."""
 
@@ -176,13 +179,20 @@ async def run(session: Session, plan: Plan, rows: Sequence[int]) -> bool:
             found_all = await _write_bodies(plan, batch, tails)
             complete = complete and found_all
         else:
-            text = b"".join(map(plan.template.__mod__, _lines(plan, batch, tails)))
+            if sum(map(len, batch.headers)) <= LONG:
+                text = _text(plan, batch, tails)
+            else:
+                text = await batch.mailbox.aside(_text, plan, batch, tails)
             session.write(text)
             if not small:
                 size = min(size * 2, MOST) if len(text) < BIG else max(size // 2, FEWEST)
             del text
         await session.pace()
     return complete
+
+
+def _text(plan: Plan, batch: Batch, tails: Sequence[bytes]) -> bytes:
+    return b"".join(map(plan.template.__mod__, _lines(plan, batch, tails)))
 
 
 def _lines(plan: Plan, batch: Batch, *tails: Sequence[bytes]) -> Iterable[tuple[Any, ...]]:
@@ -282,7 +292,10 @@ async def _write_bodies(plan: Plan, batch: Batch, tails: Sequence[bytes]) -> boo
         text = template % line
         for label, item in plan.bodies:
             try:
-                value = item.octets(message)
+                if len(message.data) <= LONG:
+                    value = item.octets(message)
+                else:
+                    value = await batch.mailbox.aside(item.octets, message)
             except Exception:
                 # The response is ended as one before the command is.
                 write(text + label + b"NIL)\r\n")

@@ -79,6 +79,20 @@ class MaildirAccount:
         folders.remove_leftovers(self.tree.path)
         index.prepare(self.ledger.path)
         self.ledger.inode = index.inode_of(self.ledger.path)
+        self.recover()
+
+    def recover(self) -> None:
+        """
+        Put back what a process that died left half done; in a thread.
+        """
+        ledger = Ledger(self.tree)
+        ledger.inode = self.ledger.inode
+        try:
+            ledger.recover()
+        except OSError as error:
+            raise refusal(error, "recovering") from error
+        except apsw.Error as error:
+            raise index.refusal(error) from error
 
     def seconds(self) -> float:
         """

@@ -12,14 +12,16 @@ from collections.abc import Callable, Collection, Sequence
 
 import attrs
 
-from mailaccess.errors import MessageGone, NoSuchMailbox
+from mailaccess.errors import MessageGone, NoSuchMailbox, Refused
 from mailaccess.interfaces import DELETED
 from mailaccess.message.lineends import crlf_size, to_lf
+from mailaccess.store.disk import refusal
 from mailaccess.store.maildir import index
 from mailaccess.store.maildir.columns import Row
 from mailaccess.store.maildir.filename import base_of, sizes_of, unique, with_flags
 from mailaccess.store.maildir.flags import mask_of
 from mailaccess.store.maildir.index import Box, ranges_of
+from mailaccess.store.maildir.intents import Step
 from mailaccess.store.maildir.ledger import Delta, Job, Ledger
 
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EACCES}
@@ -102,6 +104,9 @@ class Deliver(Job):
             with_flags(part.base, mask, letters)
             for part, mask in zip(self.parts, masks, strict=True)
         ]
+        if len(names) > 1:
+            steps = [Step(_below(box.directory, "cur"), part.base) for part in self.parts]
+            ledger.intend(box, box.uid_next, steps)
         with (
             ledger.tree.open(box.directory, "tmp") as tmp,
             ledger.tree.open(box.directory, "cur") as cur,
@@ -138,6 +143,10 @@ class Deliver(Job):
         _remove_files(ledger, self.directory, "tmp", [*self._written, *spools])
 
 
+def _below(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory else name
+
+
 def _remove_files(ledger: Ledger, directory: str, below: str, names: Sequence[str]) -> None:
     if not names:
         return
@@ -151,21 +160,26 @@ class Remove(Job):
     """
     Remove messages and their files. Returns the L{Delta}.
 
-    Files go before the commit: one that stayed would come back as a new message. If the commit
-    fails, the next look finds the files missing and says so.
+    Files go before the commit: one that stayed would come back as a new message. If one cannot be
+    removed, those before it are gone all the same and are recorded so; what is wrong is in
+    C{failure}. If the commit fails, the next look finds the files missing and says so.
 
     @ivar uids: which of them; C{None} for all
     @ivar flagged: only those that have C{\\Deleted}
+    @ivar failure: why not all of them are gone, or None
     """
 
     def __init__(self, mailbox: int, uids: Sequence[int] | None, flagged: bool) -> None:
         self.mailbox = mailbox
         self.ranges = [(1, 2**32)] if uids is None else ranges_of(uids)
         self.flagged = flagged
+        self.failure: Refused | None = None
 
     def apply(self, ledger: Ledger) -> Delta:
         """
         Inside the transaction.
+
+        @raise OSError: not even the first could be removed
         """
         box = ledger.box(self.mailbox)
         before = box.modseq
@@ -175,12 +189,19 @@ class Remove(Job):
             " WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND flags & ?4 = ?4",
             [(box.id, low, high, wanted) for low, high in self.ranges],
         ).fetchall()
-        uids = [uid for uid, _ in victims]
-        if uids:
+        uids: list[int] = []
+        if victims:
             ledger.touch(box)
             with ledger.tree.open(box.directory, "cur") as cur:
-                for _, stored in victims:
-                    _unlink(ledger, cur, index.from_name(stored))
+                for uid, stored in victims:
+                    try:
+                        _unlink(ledger, cur, index.from_name(stored))
+                    except OSError as error:
+                        if not uids:
+                            raise
+                        self.failure = refusal(error, f"removing message {uid}")
+                        break
+                    uids.append(uid)
             ledger.delete(box, uids, box.advance(named=True))
             ledger.index.save(box)
         return Delta(box.id, before, box.modseq, box.uid_next, box.keywords, removed=uids)
@@ -278,23 +299,28 @@ class Transfer(Job):
         masks: Sequence[int],
     ) -> list[str]:
         letters = target.letters
-        names = []
+        olds = [index.from_name(value) for value in stored]
+        names = [
+            with_flags(_fresh(old), mask, letters) for old, mask in zip(olds, masks, strict=True)
+        ]
         self._source, self._directory = source.directory, target.directory
+        if len(names) > 1:
+            place, origin = _below(target.directory, "cur"), _below(source.directory, "cur")
+            steps = [
+                Step(place, base_of(new), (origin, old) if self.move else None)
+                for old, new in zip(olds, names, strict=True)
+            ]
+            ledger.intend(target, target.uid_next, steps)
         with (
             ledger.tree.open(source.directory, "cur") as old_at,
             ledger.tree.open(target.directory, "cur") as new_at,
             ledger.tree.open(target.directory, "tmp") as tmp,
         ):
-            for value, mask in zip(stored, masks, strict=True):
-                old = index.from_name(value)
-                octets, size = sizes_of(old)
-                sizes = f",S={octets},W={size}" if size >= 0 <= octets else ""
-                new = with_flags(unique() + sizes, mask, letters)
+            for old, new in zip(olds, names, strict=True):
                 if not self._put(ledger, old, new, old_at, new_at, tmp):
                     found = ledger.locate(old_at, old)
                     if found is None or not self._put(ledger, found, new, old_at, new_at, tmp):
                         raise MessageGone
-                names.append(new)
         return names
 
     def _put(self, ledger: Ledger, old: str, new: str, old_at: int, new_at: int, tmp: int) -> bool:
@@ -350,6 +376,14 @@ class Transfer(Job):
             step = self._undo.pop()
             with contextlib.suppress(OSError):
                 step()
+
+
+def _fresh(old: str) -> str:
+    """
+    A base for a copy, which tells the same sizes.
+    """
+    octets, size = sizes_of(old)
+    return unique() + (f",S={octets},W={size}" if size >= 0 <= octets else "")
 
 
 def _translate(ledger: Ledger, source: Box, target: Box, masks: Sequence[int]) -> list[int]:

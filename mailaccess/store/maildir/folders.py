@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import shutil
+import time
 from collections.abc import Sequence
 
 from mailaccess.errors import (
@@ -20,12 +21,18 @@ from mailaccess.errors import (
 from mailaccess.store import names
 from mailaccess.store.disk import Disk, Tree
 from mailaccess.store.maildir import index
+from mailaccess.store.maildir.intents import Step
 from mailaccess.store.maildir.ledger import Job, Ledger
 from mailaccess.store.maildir.take import next_validity, write_list
 
 SUBSCRIPTIONS = "subscriptions"
 _HEADER = "V\t2\n\n"
-_GONE = "gone."
+_GOING, _GONE = "going.", "gone."
+"""Deleted mailboxes, in the directory of the record: not committed yet, and committed."""
+_MAKING = "new."
+LEFTOVER_AGE = 36 * 3600
+"""Seconds after which nobody works any more on what is unfinished (maildir(5))."""
+
 _LARGEST = 4 * 1024 * 1024
 _ESCAPES = {"\x01" + "1": "\x01", "\x01t": "\t", "\x01r": "\r", "\x01n": "\n", "\x010": "\0"}
 
@@ -44,6 +51,7 @@ def make_root(disk: Disk, path: str) -> None:
     for each in reversed(missing):
         with contextlib.suppress(FileExistsError):
             os.mkdir(each, 0o700)
+            _sync(os.path.dirname(each) or ".")
     with Tree(disk, path).open() as at:
         owner = os.fstat(at).st_uid
         if os.geteuid() not in (0, owner):
@@ -60,13 +68,27 @@ def make_root(disk: Disk, path: str) -> None:
         os.close(os.open(bell, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
 
 
+def _sync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def remove_leftovers(path: str) -> None:
     """
-    Remove the files of deleted mailboxes, also of those that a crash left; in a thread.
+    Remove the files of deleted mailboxes, also of those that a crash left, and what died while it
+    was made; in a thread.
     """
     place = os.path.join(path, index.DIRECTORY)
+    oldest = time.time() - LEFTOVER_AGE
     for name in os.listdir(place):
-        if name.startswith(_GONE):
+        old = False
+        if name.startswith((_GOING, _MAKING)):
+            with contextlib.suppress(FileNotFoundError):
+                old = os.lstat(os.path.join(place, name)).st_ctime < oldest
+        if old or name.startswith(_GONE):
             shutil.rmtree(os.path.join(place, name), ignore_errors=True)
 
 
@@ -144,7 +166,7 @@ class Create(Job):
             # A directory that is no mailbox: complete what a crash or a person left.
             temporary = directory
         else:
-            temporary = f"{index.DIRECTORY}/new.{os.urandom(8).hex()}"
+            temporary = f"{index.DIRECTORY}/{_MAKING}{os.urandom(8).hex()}"
             disk.mkdir(temporary, root)
         with ledger.tree.open(*temporary.split("/")) as at:
             for name in ("new", "tmp", "cur"):
@@ -196,13 +218,24 @@ class Delete(Job):
                     raise MailboxHasChildren
                 raise NoSuchMailbox
             box = ledger.index.box_at(self.directory)
+            name = f"{_GOING}{os.urandom(8).hex()}"
             if box is not None:
+                step = Step(index.DIRECTORY, name, ("", self.directory))
+                ledger.intend(box, 0, [step])
                 ledger.index.drop_box(box.id)
-            away = f"{index.DIRECTORY}/{_GONE}{os.urandom(8).hex()}"
-            disk.rename(self.directory, away, root, root)
-            self._away = away
+            disk.rename(self.directory, f"{index.DIRECTORY}/{name}", root, root)
+            self._away = name
         ledger.also_sync()
+        ledger.also_sync(index.DIRECTORY)
         return box.id if box is not None else 0
+
+    def settle(self, ledger: Ledger) -> None:
+        """
+        From here on the files may be removed.
+        """
+        with ledger.tree.open(index.DIRECTORY) as at:
+            gone = _GONE + self._away.removeprefix(_GOING)
+            ledger.disk.rename(self._away, gone, at, at)
 
     def undo(self, ledger: Ledger) -> None:
         """
@@ -210,7 +243,8 @@ class Delete(Job):
         """
         if self._away:
             with ledger.tree.open() as root:
-                ledger.disk.rename(self._away, self.directory, root, root)
+                away = f"{index.DIRECTORY}/{self._away}"
+                ledger.disk.rename(away, self.directory, root, root)
             self._away = ""
 
 
@@ -218,8 +252,7 @@ class Rename(Job):
     """
     Give a mailbox and its children other names. Returns the directories, old and new.
 
-    Each directory is renamed at once; a crash in between leaves mailboxes under old or new names,
-    complete and with their UIDs.
+    Each directory is renamed at once; what a crash leaves half done is put back.
     """
 
     def __init__(self, old: str, new: str) -> None:
@@ -249,6 +282,7 @@ class Rename(Job):
             for _, new in moves:
                 if names.name_of(new) is None:
                     raise BadMailboxName(detail="a child would get too long a name")
+            self._intend(ledger, moves)
             for old, new in moves:
                 disk.rename(old, new, root, root)
                 self._done.append((old, new))
@@ -258,6 +292,14 @@ class Rename(Job):
                 ledger.index.run("UPDATE mailbox SET directory = ? WHERE directory = ?", (new, old))
         ledger.also_sync()
         return self._done
+
+    @staticmethod
+    def _intend(ledger: Ledger, moves: Sequence[tuple[str, str]]) -> None:
+        # Flags that no file name tells are found by the old name: it has to come back.
+        for old, new in moves:
+            box = ledger.index.box_at(old)
+            if box is not None:
+                ledger.intend(box, 0, [Step("", new, ("", old))])
 
     def undo(self, ledger: Ledger) -> None:
         """

@@ -5,7 +5,8 @@ thread.
 The order is what durability rests on (DS-01)::
 
     each job   prepare   writes and syncs its files under temporary names
-    BEGIN IMMEDIATE      from here on no other process changes the account
+    BEGIN IMMEDIATE      from here on no other process changes the account; what one that died left
+                         half done is put back
     each job   apply     gives files their names, writes rows; in a savepoint of its own
     directories synced, lists of UIDs appended
     COMMIT               synced by SQLite (synchronous=FULL)
@@ -29,10 +30,11 @@ import attrs
 from mailaccess.errors import LimitReached, NoSuchMailbox, Refused, StoreFailed
 from mailaccess.store.disk import Tree
 from mailaccess.store.disk import refusal as disk_refusal
-from mailaccess.store.maildir import index, uidlist
+from mailaccess.store.maildir import index, intents, uidlist
 from mailaccess.store.maildir.columns import Row
 from mailaccess.store.maildir.filename import base_of
 from mailaccess.store.maildir.index import Box, Index
+from mailaccess.store.maildir.intents import Step
 
 _MOST_UIDS = 2**32 - 1
 _LONG_LIST = 256 * 1024
@@ -99,6 +101,7 @@ class Ledger:
 
     @ivar tree: the Maildir
     @ivar inode: of the database that was prepared: another one has other numbers for mailboxes
+    @ivar recovered: in this transaction files were put back: what was seen before is not so any more
     @ivar damaged: called in the writer thread, with the inode, when the record turned out to be
         damaged, or with 0 if it is not there any more
     """
@@ -109,6 +112,7 @@ class Ledger:
         self.damaged = damaged
         self.path = os.path.join(tree.path, index.DIRECTORY, index.FILE)
         self.inode = 0
+        self.recovered = False
         self._index: Index | None = None
         self._touched: dict[int, _Touched] = {}
         self._also: set[tuple[str, ...]] = set()
@@ -171,6 +175,32 @@ class Ledger:
         """
         self._also.add(parts)
 
+    def intend(self, box: Box, uid: int, steps: Sequence[Step]) -> None:
+        """
+        Note how to put files back if this process dies before the commit; before the first of them
+        is touched.
+
+        @param uid: as in L{intents.Intent}
+        """
+        intents.note(self.tree, intents.Intent.on(self.inode, box, uid, steps))
+
+    def recover(self) -> None:
+        """
+        Put back what a process that died left half done; at the start of an account, on a ledger
+        that nobody else has.
+        """
+        if intents.pending(self.tree):
+            try:
+                self._begin()
+                self.index.run("COMMIT")
+            finally:
+                self._give_up()
+
+    def _begin(self) -> None:
+        self._check_place()
+        self.index.run("BEGIN IMMEDIATE")
+        self.recovered = intents.recover(self.tree, self.inode, self.index)
+
     def _times(self, directory: str) -> tuple[int, int]:
         with self.tree.open(directory) as at:
             return self.disk.stat("new", at).st_mtime_ns, self.disk.stat("cur", at).st_mtime_ns
@@ -222,7 +252,7 @@ class Ledger:
         Remove the rows of messages, and remember that they went.
         """
         ranges = [(box.id, low, high) for low, high in index.ranges_of(uids)]
-        for table in ("message", "file", "described"):
+        for table in ("message", "file"):
             self.index.run_many(
                 f"DELETE FROM {table} WHERE mailbox = ? AND uid BETWEEN ? AND ?",  # noqa: S608
                 ranges,
@@ -260,8 +290,7 @@ class Ledger:
         self._also.clear()
         done: list[int] = []
         try:
-            self._check_place()
-            self.index.run("BEGIN IMMEDIATE")
+            self._begin()
             for number in ready:
                 self.index.run("SAVEPOINT job")
                 outcomes[number] = self._guarded(jobs[number].apply, jobs[number])
@@ -281,6 +310,8 @@ class Ledger:
                         jobs[number].undo(self)
                     outcomes[number] = reason
             return outcomes
+        if intents.pending(self.tree):
+            intents.clear(self.tree)
         self._ring()
         for number in done:
             with contextlib.suppress(OSError, apsw.Error, Refused):

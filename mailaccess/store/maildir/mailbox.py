@@ -290,9 +290,12 @@ class MaildirMailbox:
         # In slices, so that others' commits are not held up; each is durable by itself.
         for start in range(0, len(uids), _REMOVE_SLICE):
             part = uids[start : start + _REMOVE_SLICE]
-            delta = await shared.account.submit(Remove(shared.box.id, part, flagged))
+            job = Remove(shared.box.id, part, flagged)
+            delta = await shared.account.submit(job)
             shared.apply(delta)
             removed.extend(delta.removed)
+            if job.failure is not None:
+                raise job.failure
         return removed
 
     async def copy(self, uids: Sequence[int], destination: str) -> Copied:

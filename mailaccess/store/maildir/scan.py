@@ -127,6 +127,8 @@ class _Look:
         box = self.box
         with self.tree.open(box.directory, "new") as new:
             new_time, names, new_racy = self._list(new)
+            if self.full and names:
+                names = self._moved_again(new, names)
             for name in names:
                 self._arrived(new, name, in_new=True)
         cur_time, cur_racy = box.cur_seen, False
@@ -148,6 +150,23 @@ class _Look:
             adopting=adopting,
             before=uidlist.load(self.disk, top) if adopting else None,
         )
+
+    def _moved_again(self, new: int, names: list[str]) -> list[str]:
+        """
+        Move what was in C{cur} before: the record has it there, but the move itself was lost in a
+        power cut. Returns the other names.
+        """
+        by_base = {base_of(name): name for name in self.known}
+        kept = []
+        with self.tree.open(self.box.directory, "cur") as cur:
+            for name in names:
+                old = by_base.get(base_of(name))
+                if old is None or self.disk.exists(old, cur):
+                    kept.append(name)
+                    continue
+                with contextlib.suppress(FileNotFoundError):
+                    self.disk.rename(name, old, new, cur)
+        return kept
 
     def _list(self, at: int) -> tuple[int, list[str], bool]:
         now = time.time_ns()

@@ -66,7 +66,8 @@ class Adopt(Job):
 
 class Take(Job):
     """
-    Write a L{Sighting} into the record. Returns the L{Delta}, or None if another process was first.
+    Write a L{Sighting} into the record. Returns the L{Delta}, or None if it has to be looked again:
+    another process was first, or files were put back.
     """
 
     def __init__(self, mailbox: int, sighting: Sighting) -> None:
@@ -79,7 +80,7 @@ class Take(Job):
         """
         sighting = self.sighting
         box = ledger.box(self.mailbox)
-        if sighting.adopting and box.adopted:
+        if ledger.recovered or (sighting.adopting and box.adopted):
             return None
         before = box.modseq
         modseq = before + 1

@@ -101,7 +101,7 @@ class Ledger:
 
     @ivar tree: the Maildir
     @ivar inode: of the database that was prepared: another one has other numbers for mailboxes
-    @ivar recovered: in this transaction files were put back: what was seen before is not so any more
+    @ivar recovered: in this transaction files were put back: what was seen before is out of date
     @ivar damaged: called in the writer thread, with the inode, when the record turned out to be
         damaged, or with 0 if it is not there any more
     """

@@ -15,7 +15,7 @@ knows the password the answer is still that it could not be found out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -24,7 +24,18 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..errors import AccountUnusable, AuthenticationFailed, DirectoryUnavailable, Refused
-from ..interfaces import IChecksPasswords, Identity, IKnowsPeople, IKnowsSecrets
+from ..interfaces import (
+    IChecksPasswords,
+    Identity,
+    IFindsUsers,
+    IKnowsKeys,
+    IKnowsPeople,
+    IKnowsSecrets,
+    IMeetsNeeds,
+)
+from ..policy.mechanism import Coverage, Needs
+from .coverage import coverage_of, together
+from .passwords import ScramKeys
 
 log = Logger()
 
@@ -48,7 +59,7 @@ def _entries(given: Sequence[Any]) -> tuple[Entry, ...]:
     return tuple(each if isinstance(each, Entry) else Entry(each) for each in given)
 
 
-@implementer(IChecksPasswords, IKnowsPeople, IKnowsSecrets)
+@implementer(IChecksPasswords, IKnowsPeople, IKnowsSecrets, IKnowsKeys, IFindsUsers, IMeetsNeeds)
 @attrs.frozen(eq=False)
 class CheckerChain:
     """
@@ -109,18 +120,68 @@ class CheckerChain:
         """
         What the first source that has the password has.
         """
+        found: tuple[Identity, bytes] | None = await self._first(
+            IKnowsSecrets, lambda checker: checker.recoverable(name)
+        )
+        return found
+
+    async def keys(self, name: str, scheme: str) -> tuple[Identity, ScramKeys] | None:
+        """
+        What the first source that has keys has.
+        """
+        found: tuple[Identity, ScramKeys] | None = await self._first(
+            IKnowsKeys, lambda checker: checker.keys(name, scheme)
+        )
+        return found
+
+    async def person(self, name: str) -> Identity | None:
+        """
+        What the first source that knows the name says.
+        """
+        found: Identity | None = await self._first(
+            IFindsUsers, lambda checker: checker.person(name)
+        )
+        return found
+
+    def usual(self, scheme: str) -> tuple[int, int] | None:
+        """
+        What is usual in the first source that has any keys.
+        """
         for entry in self.checkers:
-            if not IKnowsSecrets.providedBy(entry.checker):
+            if IKnowsKeys.providedBy(entry.checker):
+                usual: tuple[int, int] | None = entry.checker.usual(scheme)
+                if usual is not None:
+                    return usual
+        return None
+
+    def coverage(self, needs: Needs) -> Coverage:
+        """
+        All users only if that is so in every source.
+        """
+        return together(coverage_of(entry.checker, needs) for entry in self.checkers)
+
+    async def _first(self, power: Any, ask: Callable[[Any], Awaitable[Any]]) -> Any:
+        """
+        The first answer of a source with this power that is not None.
+        """
+        unavailable = False
+        for entry in self.checkers:
+            if not power.providedBy(entry.checker):
                 continue
             try:
-                found: tuple[Identity, bytes] | None = await entry.checker.recoverable(name)
+                found = await ask(entry.checker)
             except CancelledError:
                 raise
             except Exception as error:
+                if isinstance(error, Refused) and not isinstance(error, DirectoryUnavailable):
+                    raise
                 self._broken(entry, error)
+                unavailable = True
                 continue
             if found is not None:
                 return found
+        if unavailable:
+            raise DirectoryUnavailable(detail="not every source could be asked")
         return None
 
     def _broken(self, entry: Entry, error: Exception) -> None:

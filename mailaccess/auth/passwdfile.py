@@ -17,9 +17,28 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..errors import AuthenticationFailed, DirectoryUnavailable
-from ..interfaces import IChecksPasswords, Identity, IKnowsPeople, IKnowsSecrets
+from ..interfaces import (
+    IChecksPasswords,
+    Identity,
+    IFindsUsers,
+    IKnowsKeys,
+    IKnowsPeople,
+    IKnowsSecrets,
+    IMeetsNeeds,
+)
+from ..policy.mechanism import Coverage, Needs
+from .coverage import share
 from .passwdlines import Contents, Record, read_lines
-from .passwords import DEFAULT_LIMITS, BadHash, Limits, in_the_clear, is_cheap, verify
+from .passwords import (
+    DEFAULT_LIMITS,
+    BadHash,
+    Limits,
+    ScramKeys,
+    in_the_clear,
+    is_cheap,
+    scram_keys,
+    verify,
+)
 from .pool import HashPool
 
 log = Logger()
@@ -27,6 +46,12 @@ log = Logger()
 _LOOK_EVERY = 1.0
 _MAX_SIZE = 128 * 1024 * 1024
 _MAX_REPORTED = 20
+
+_SCHEMES_FOR = {
+    Needs.SECRET: ("PLAIN", "CLEAR", "CLEARTEXT"),
+    Needs.KEYS_SHA1: ("SCRAM-SHA-1",),
+    Needs.KEYS_SHA256: ("SCRAM-SHA-256",),
+}
 
 Signature = tuple[int, int, int]
 
@@ -37,7 +62,7 @@ class Unusable(Exception):
     """
 
 
-@implementer(IChecksPasswords, IKnowsPeople, IKnowsSecrets)
+@implementer(IChecksPasswords, IKnowsPeople, IKnowsSecrets, IKnowsKeys, IFindsUsers, IMeetsNeeds)
 class PasswordFile:
     """
     A checker over one file.
@@ -98,7 +123,7 @@ class PasswordFile:
             raise AuthenticationFailed(detail=f"{self.label}: {name!r} has no password here")
         if not right:
             raise AuthenticationFailed(detail=f"{self.label}: wrong password for {name!r}")
-        return Identity(name, record.home, record.fields(), self.label)
+        return self._identity(record)
 
     async def attributes(self, name: str) -> Mapping[str, str] | None:
         """
@@ -118,7 +143,45 @@ class PasswordFile:
         secret = in_the_clear(record.stored, self._limits) if record is not None else None
         if record is None or secret is None:
             return None
-        return Identity(name, record.home, record.fields(), self.label), secret
+        return self._identity(record), secret
+
+    async def keys(self, name: str, scheme: str) -> tuple[Identity, ScramKeys] | None:
+        """
+        Of C{{SCRAM-SHA-256}} and C{{SCRAM-SHA-1}} entries.
+        """
+        record = (await self._current()).find(name)
+        keys = scram_keys(record.stored, scheme, self._limits) if record is not None else None
+        if record is None or keys is None:
+            return None
+        return self._identity(record), keys
+
+    def usual(self, scheme: str) -> tuple[int, int] | None:
+        """
+        Of most entries of this scheme.
+        """
+        return self._contents.usual.get(scheme) if self._contents is not None else None
+
+    async def person(self, name: str) -> Identity | None:
+        """
+        Whoever may log in by their line: those with a password that can be used, and C{{NONE}}.
+        """
+        record = (await self._current()).find(name)
+        return self._identity(record) if record is not None and record.usable else None
+
+    def coverage(self, needs: Needs) -> Coverage:
+        """
+        As the file is now.
+        """
+        contents = self._contents
+        if needs not in _SCHEMES_FOR:
+            return Coverage.ALL
+        if contents is None:
+            return Coverage.NONE
+        having = sum(contents.schemes.get(each, 0) for each in _SCHEMES_FOR[needs])
+        return share(having, contents.users)
+
+    def _identity(self, record: Record) -> Identity:
+        return Identity(record.name, record.home, record.fields(), self.label)
 
     def _where(self, record: Record) -> str:
         return f"{self._path}:{record.line}"

@@ -10,6 +10,8 @@ import os
 import tempfile
 from collections.abc import Iterator
 
+from mailaccess.auth.passwdlines import fields_of
+
 from .command import Failed
 
 _MODE = 0o600
@@ -23,7 +25,7 @@ def stored_password(path: str, name: str) -> str | None:
     """
     for line in _lines(path):
         if _is_for(line, name):
-            return line.split(":")[1] if ":" in line else ""
+            return fields_of(line.rstrip("\n"))[1] if ":" in line else ""
     return None
 
 
@@ -41,7 +43,7 @@ def update(path: str, name: str, stored: str) -> bool:
         found = False
         for number, line in enumerate(lines):
             if _is_for(line, name):
-                parts = line.rstrip("\n").split(":")
+                parts = fields_of(line.rstrip("\n"))
                 lines[number] = ":".join([parts[0], stored, *parts[2:]]) + "\n"
                 found = True
         if not found:

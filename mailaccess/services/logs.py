@@ -25,6 +25,8 @@ from typing import Any, TextIO
 from twisted.logger import ILogObserver, LogEvent, formatEvent
 from zope.interface import implementer
 
+from .repeats import Repeats
+
 ORDER = (
     "session",
     "user",
@@ -153,8 +155,14 @@ class LogWriter:
     Writes lines to a stream, or to a file that can be opened anew after it was rotated.
     """
 
-    def __init__(self, line: Line, stream: TextIO | None = None, path: str = "") -> None:
+    def __init__(
+        self, line: Line, stream: TextIO | None = None, path: str = "", repeats: int = 0
+    ) -> None:
+        """
+        @param repeats: lines of one kind and address a minute; see L{Repeats}
+        """
         self._line = line
+        self._repeats = Repeats(repeats)
         self._path = path
         self._stream = _open(path) if path else stream if stream is not None else sys.stderr
 
@@ -163,7 +171,8 @@ class LogWriter:
         Write one event. A disk that is full does not stop the server.
         """
         try:
-            self._stream.write(self._line(event))
+            for each in self._repeats.written(event):
+                self._stream.write(self._line(each))
             self._stream.flush()
         except (OSError, ValueError):
             return

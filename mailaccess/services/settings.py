@@ -27,6 +27,7 @@ from .kinds import (
     Text,
     Words,
 )
+from .ldapsettings import LDAPSettings
 from .options import REQUIRED, option, section
 
 STANDARD_PORTS: Mapping[tuple[str, bool], int] = {
@@ -68,12 +69,11 @@ class MailSettings:
 @attrs.frozen(kw_only=True)
 class UsersSettings:
     """
-    Where users come from. With several, they are asked in this order.
+    Where users come from: a password file, as Dovecot's passwd-file writes it. With several, they
+    are asked in this order.
     """
 
-    type: str = option(
-        Text(("file",)), REQUIRED, "a password file as Dovecot's passwd-file writes it"
-    )
+    type: str = option(Text(("file", "ldap")), REQUIRED, "`file`")
     path: str = option(FileName(), REQUIRED, "the password file; read again when it changes")
     clear_text: bool = option(
         Switch(), False, "accept `{PLAIN}` entries: for tests, and for APOP, which needs them"
@@ -268,6 +268,12 @@ class LogSettings:
 
     format: str = option(Text(("key=value", "json")), "key=value", "how a line is written")
     file: str = option(FileName(), "", "where; empty for the standard error")
+    repeats: int = option(
+        Number(0),
+        60,
+        "connections, and failures, of one address a minute that get a line each before they are"
+        " only counted; 0 for all",
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -282,6 +288,12 @@ class ServerSettings:
         Duration(0, 300), "10s", "how long running commands may take when it is stopped"
     )
     backlog: int = option(Number(1, 65535), 512, "connections the kernel holds ready per port")
+    watchdog: int = option(
+        Number(0, 60_000),
+        0,
+        "milliseconds that one piece of work may hold up all others before the log gets its stack;"
+        " 0 for not looking",
+    )
     hash_threads: int = option(
         Number(0, 256), 0, "passwords hashed at a time; 0 for one per processor"
     )
@@ -301,7 +313,9 @@ class Settings:
     """
 
     mail: MailSettings = section(MailSettings)
-    users: tuple[UsersSettings, ...] = section(UsersSettings, many=True)
+    users: tuple[UsersSettings | LDAPSettings, ...] = section(
+        UsersSettings, many=True, variants={"ldap": LDAPSettings}
+    )
     tls: TLSSettings = section(TLSSettings)
     listener: tuple[ListenerSettings, ...] = section(ListenerSettings, many=True)
     rule: tuple[RuleSettings, ...] = section(RuleSettings, many=True)

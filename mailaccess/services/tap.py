@@ -78,9 +78,9 @@ def _log_through(parent: Any, settings: LogSettings) -> LogWriter:
     """
     line = LINES[settings.format]
     if "fileLogObserverFactory" in parent:
-        writer = LogWriter(line, parent["logFile"], settings.file)
+        writer = LogWriter(line, parent["logFile"], settings.file, settings.repeats)
         parent["fileLogObserverFactory"] = lambda _stream: writer
         return writer
     daemon = not parent.get("nodaemon", True)
     path = settings.file or parent.get("logfile") or ("twistd.log" if daemon else "")
-    return LogWriter(line, sys.stdout, "" if path == "-" else path)
+    return LogWriter(line, sys.stdout, "" if path == "-" else path, settings.repeats)

@@ -18,6 +18,7 @@ from twisted.logger import LogEvent, Logger, LogPublisher
 from twisted.python.failure import Failure
 
 from mailaccess.services.logs import LINES, LogWriter, json_line, key_value_line
+from mailaccess.services.repeats import Repeats
 
 FILTER = Path(__file__).parents[2] / "docs" / "howto" / "files" / "mailaccess.conf"
 
@@ -217,3 +218,61 @@ def test_fail2ban_sees_the_address_of_the_connection(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout.split() == ["192.0.2.7"] * len(FORGERIES)
+
+
+def flood(writer: LogWriter, count: int, kind: str = "failed", **more: Any) -> None:
+    for number in range(count):
+        writer({"event": kind, "log_time": 1000.0 + number / 1000, "rip": "192.0.2.7", **more})
+
+
+def test_what_an_address_repeats_is_counted_instead_of_written() -> None:
+    """AB-13: a hundred thousand failures a minute are some lines and a count."""
+    stream = io.StringIO()
+    writer = LogWriter(key_value_line, stream, repeats=30)
+    flood(writer, 50_000)
+    assert stream.getvalue().count("event=failed") == 30
+    writer({"event": "failed", "log_time": 1001.0, "rip": "192.0.2.8"})
+    writer({"event": "connect", "log_time": 1001.0, "rip": "192.0.2.7"})
+    assert stream.getvalue().count("\n") == 32
+    writer({"event": "listen", "log_time": 1060.0})
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 34
+    assert "event=repeated rip=192.0.2.7 count=49970 of=failed" in lines[-2]
+    flood(writer, 31)
+    assert stream.getvalue().count("event=failed") == 61
+
+
+def test_a_network_of_ipv6_is_one_that_repeats() -> None:
+    """AB-13"""
+    stream = io.StringIO()
+    writer = LogWriter(key_value_line, stream, repeats=30)
+    for number in range(100):
+        flood(writer, 1, rip=f"2001:db8::{number:x}")
+    assert stream.getvalue().count("event=failed") == 30
+
+
+def test_a_login_is_written_whatever_was_repeated() -> None:
+    """AB-13: and everything that is no event of an address."""
+    stream = io.StringIO()
+    writer = LogWriter(key_value_line, stream, repeats=1)
+    flood(writer, 100, "login")
+    writer({"log_format": "something else", "log_time": 1000.0})
+    assert stream.getvalue().count("\n") == 101
+    everything = io.StringIO()
+    flood(LogWriter(key_value_line, everything, repeats=0), 100)
+    assert everything.getvalue().count("\n") == 100
+
+
+def test_what_is_remembered_of_a_flood_is_bounded() -> None:
+    """AB-13: from however many addresses; what was counted of those forgotten is written."""
+    repeats = Repeats(1, size=10)
+    written = [
+        each
+        for number in range(1000)
+        for _ in range(3)
+        for each in repeats.written(
+            {"event": "failed", "log_time": 1.0, "rip": f"10.0.{number // 250}.{number % 250}"}
+        )
+    ]
+    assert len(repeats) == 10
+    assert sum(each.get("count", 0) for each in written) == 990 * 2

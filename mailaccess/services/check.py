@@ -18,8 +18,10 @@ from mailaccess.errors import ConfigurationErrors
 
 from .certificates import BrokenCertificates, load_certificates
 from .config import read, read_text
+from .directories import checked
+from .ldapsettings import LDAPSettings
 from .problems import Document
-from .settings import Settings
+from .settings import Settings, UsersSettings
 
 MOST_LINES = 50
 """Of bad lines of one password file, so many are named."""
@@ -36,8 +38,10 @@ def check(path: str) -> tuple[list[str], list[str]]:
     summary: list[str] = []
     _certificates(document, settings, summary)
     for position, each in enumerate(settings.users):
-        if each.path:
-            _password_file(document, settings, position, summary)
+        if isinstance(each, LDAPSettings):
+            summary.append(checked(document, each, ("users", position)))
+        elif each.path:
+            _password_file(document, settings.mail.domain, each, position, summary)
     if settings.mail.home:
         _home(document, settings, summary)
     _user(document, settings)
@@ -68,14 +72,14 @@ def _certificates(document: Document, settings: Settings, summary: list[str]) ->
 
 
 def _password_file(
-    document: Document, settings: Settings, position: int, summary: list[str]
+    document: Document, domain: str, users: UsersSettings, position: int, summary: list[str]
 ) -> None:
-    option, users = ("users", position, "path"), settings.users[position]
+    option = ("users", position, "path")
     path, limits = users.path, Limits(clear_text=users.clear_text)
     try:
         with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            contents = read_lines(file.read(), limits, settings.mail.domain)
+            contents = read_lines(file.read(), limits, domain)
     except OSError as error:
         document.wrong(option, f"cannot be read ({error.strerror}); make it, or correct the path")
         return

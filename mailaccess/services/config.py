@@ -113,9 +113,13 @@ def _array_of_tables(document: Document, section: Section, value: Any) -> tuple[
         document.wrong((section.name,), f"is not an array of tables; write {section.header}")
         return ()
     return tuple(
-        _one_table(document, section, (section.name, position), each)
+        _one_table(document, _variant(section, each), (section.name, position), each)
         for position, each in enumerate(value)
     )
+
+
+def _variant(section: Section, value: Any) -> Section:
+    return section.variant(value.get("type")) if isinstance(value, dict) else section
 
 
 def _one_table(document: Document, section: Section, path: Path, value: Any) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 from . import demands
+from .directories import contradicted
+from .ldapsettings import LDAPSettings
 from .problems import Document
 from .settings import Settings
 
@@ -26,6 +28,9 @@ def _users_are_known(document: Document, settings: Settings) -> None:
             ("users",),
             'is missing, nobody could log in; add [[users]] with type = "file" and a path',
         )
+    for position, each in enumerate(settings.users):
+        if isinstance(each, LDAPSettings):
+            contradicted(document, each, ("users", position))
 
 
 def _tls_has_a_certificate(document: Document, settings: Settings) -> None:
@@ -67,7 +72,9 @@ def _mechanisms_fit(document: Document, settings: Settings) -> None:
             document.wrong(
                 path, 'has "APOP", which is off; add apop = true to [pop3], or remove it'
             )
-    if settings.pop3.apop and not any(each.clear_text for each in settings.users):
+    if settings.pop3.apop and not any(
+        getattr(each, "clear_text", False) for each in settings.users
+    ):
         document.wrong(
             ("pop3", "apop"),
             "is on, but needs passwords that can be recovered; add clear_text = true to the"

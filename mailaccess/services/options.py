@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -45,11 +45,13 @@ class Section:
     One table of the file.
 
     @ivar many: an array of tables (C{[[name]]})
+    @ivar variants: other classes for tables whose option C{type} says so
     """
 
     name: str
     settings: type[Any]
     many: bool
+    variants: Mapping[str, type[Any]] = {}
 
     @property
     def options(self) -> dict[str, Declared]:
@@ -57,6 +59,13 @@ class Section:
         What may stand in it, by name, in the order of declaration.
         """
         return {each.name: each for each in declared(self.settings)}
+
+    def variant(self, kind: object) -> Section:
+        """
+        The section as it is for tables of one C{type}; itself for those it does not know.
+        """
+        found = self.variants.get(kind) if isinstance(kind, str) else None
+        return self if found is None else Section(self.name, found, self.many)
 
     @property
     def header(self) -> str:
@@ -81,12 +90,15 @@ def option(kind: Kind, default: Any, doc: str, *, secret: bool = False) -> Any:
     return attrs.field(default=value, converter=read, repr=not secret, metadata=metadata)
 
 
-def section(settings: type[Any], *, many: bool = False) -> Any:
+def section(
+    settings: type[Any], *, many: bool = False, variants: Mapping[str, type[Any]] | None = None
+) -> Any:
     """
     A field of the whole configuration that is one table of the file, or an array of tables.
     """
     factory: Callable[[], Any] = tuple if many else settings
-    return attrs.field(factory=factory, metadata={_METADATA: (settings, many)})
+    metadata = {_METADATA: (settings, many, variants or {})}
+    return attrs.field(factory=factory, metadata=metadata)
 
 
 def declared(settings: type[Any]) -> Iterator[Declared]:
@@ -106,8 +118,8 @@ def sections(configuration: type[Any]) -> Iterator[Section]:
     """
     for each in attrs.fields(configuration):
         if _METADATA in each.metadata:
-            settings, many = each.metadata[_METADATA]
-            yield Section(each.name, settings, many)
+            settings, many, variants = each.metadata[_METADATA]
+            yield Section(each.name, settings, many, variants)
 
 
 def reference(configuration: type[Any], only: Collection[str] = ()) -> str:
@@ -120,19 +132,25 @@ def reference(configuration: type[Any], only: Collection[str] = ()) -> str:
     for each in sections(configuration):
         if only and each.name not in only:
             continue
-        rows = [
-            f"| `{it.name}` | {it.kind.title} | {_shown(it.default)} | {_cell(it.doc)} |"
-            for it in each.options.values()
-        ]
-        head = [f"### `{each.header}`", "", _prose(each.settings), ""]
-        parts += [*head, "| option | value | default | meaning |", "|---|---|---|---|", *rows, ""]
+        parts += _table(each, f"`{each.header}`")
+        for kind in each.variants:
+            parts += _table(each.variant(kind), f'`{each.header}` with `type = "{kind}"`')
     return "\n".join(parts)
+
+
+def _table(section: Section, title: str) -> list[str]:
+    rows = [
+        f"| `{it.name}` | {it.kind.title} | {_shown(it.default)} | {_cell(it.doc)} |"
+        for it in section.options.values()
+    ]
+    head = [f"### {title}", "", _prose(section.settings), ""]
+    return [*head, "| option | value | default | meaning |", "|---|---|---|---|", *rows, ""]
 
 
 def _shown(default: Any) -> str:
     if default is REQUIRED:
         return "required"
-    if default is None or default in ("", []):
+    if default is None or default in ("", [], {}):
         return ""
     return f"`{toml(default)}`"
 

@@ -27,6 +27,7 @@ from .kinds import (
     Text,
     Words,
 )
+from .ldapsettings import LDAPSettings
 from .options import REQUIRED, option, section
 
 STANDARD_PORTS: Mapping[tuple[str, bool], int] = {
@@ -68,12 +69,11 @@ class MailSettings:
 @attrs.frozen(kw_only=True)
 class UsersSettings:
     """
-    Where users come from. With several, they are asked in this order.
+    Where users come from: a password file, as Dovecot's passwd-file writes it. With several, they
+    are asked in this order.
     """
 
-    type: str = option(
-        Text(("file",)), REQUIRED, "a password file as Dovecot's passwd-file writes it"
-    )
+    type: str = option(Text(("file", "ldap")), REQUIRED, "`file`")
     path: str = option(FileName(), REQUIRED, "the password file; read again when it changes")
     clear_text: bool = option(
         Switch(), False, "accept `{PLAIN}` entries: for tests, and for APOP, which needs them"
@@ -313,7 +313,9 @@ class Settings:
     """
 
     mail: MailSettings = section(MailSettings)
-    users: tuple[UsersSettings, ...] = section(UsersSettings, many=True)
+    users: tuple[UsersSettings | LDAPSettings, ...] = section(
+        UsersSettings, many=True, variants={"ldap": LDAPSettings}
+    )
     tls: TLSSettings = section(TLSSettings)
     listener: tuple[ListenerSettings, ...] = section(ListenerSettings, many=True)
     rule: tuple[RuleSettings, ...] = section(RuleSettings, many=True)

@@ -20,10 +20,11 @@ from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.logger import ILogObserver, Logger
 
-from mailaccess.auth.chain import CheckerChain
+from mailaccess.auth.chain import CheckerChain, Entry
 from mailaccess.auth.connections import Allowance, Connections
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
+from mailaccess.auth.ldap.directory import LDAPChecker
 from mailaccess.auth.passwdfile import PasswordFile, Unusable
 from mailaccess.auth.passwords import Limits as HashLimits
 from mailaccess.auth.pool import HashPool
@@ -34,14 +35,16 @@ from mailaccess.protocols.sweep import Sweep
 from mailaccess.store.accounts import MaildirAccounts
 from mailaccess.store.options import Mirror, StoreOptions
 
+from .directories import directory
 from .factories import Factories
+from .ldapsettings import LDAPSettings
 from .listeners import Listener
 from .logs import LogWriter
 from .policies import policy_of
 from .process import MayNotRun, become, check_may_serve, harden
 from .realm import MailRealm
 from .reload import Reloading
-from .settings import MailSettings, Settings
+from .settings import MailSettings, Settings, UsersSettings
 from .sockets import CannotListen, Inherited
 from .tls import ServerTLS
 from .watchdog import Watchdog
@@ -110,19 +113,12 @@ class MailService(MultiService):
         tls = ServerTLS(settings.tls, reactor) if settings.tls.certificate else None
         policy = policy_of(settings)
         pool = HashPool(reactor, settings.server.hash_threads or None)
-        self.password_files = [
-            PasswordFile(
-                each.path,
-                pool,
-                reactor,
-                HashLimits(clear_text=each.clear_text),
-                default_domain=domain,
-            )
-            for each in settings.users
-        ]
+        self.password_files: list[PasswordFile] = []
+        self.directories: list[LDAPChecker] = []
+        sources = [self._source(each, reactor, pool) for each in settings.users]
         guard = GuardedChecker(
             policy,
-            CheckerChain(self.password_files),
+            CheckerChain(sources),
             AccountGate(time.time),
             domain,
             Throttle(reactor),
@@ -146,6 +142,7 @@ class MailService(MultiService):
         factories = Factories(settings, self.portal, guard, reactor, sweep, self.places)
 
         self._add(Lifetime(pool.start, pool.stop), Lifetime(self._read_users))
+        self._add(*(Lifetime(each.start, each.stop) for each in self.directories))
         self._add(Lifetime(stop=getattr(store, "stop", None)), sweep)
         for each in settings.listeners:
             asks = each.client_certificate != "no"
@@ -168,6 +165,22 @@ class MailService(MultiService):
     def _add(self, *services: Service) -> None:
         for each in services:
             each.setServiceParent(self)  # type: ignore[no-untyped-call]
+
+    def _source(
+        self, users: UsersSettings | LDAPSettings, reactor: Any, hashes: HashPool
+    ) -> PasswordFile | Entry:
+        """
+        One source of users.
+        """
+        domain = self.settings.mail.domain
+        if isinstance(users, LDAPSettings):
+            made, entry = directory(users, reactor, hashes, domain)
+            self.directories.append(made)
+            return entry
+        limits = HashLimits(clear_text=users.clear_text)
+        file = PasswordFile(users.path, hashes, reactor, limits, default_domain=domain)
+        self.password_files.append(file)
+        return file
 
     def _read_users(self) -> None:
         for each in self.password_files:

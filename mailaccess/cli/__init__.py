@@ -20,9 +20,9 @@ def commands() -> Sequence[Command]:
     """
     All subcommands, in the order of the help.
     """
-    from . import check, options, passwd
+    from . import check, explain, options, passwd
 
-    return (check.command, passwd.command, options.command)
+    return (check.command, explain.command, passwd.command, options.command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

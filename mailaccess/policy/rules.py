@@ -151,11 +151,20 @@ class PersonRule:
             whom = f"rule for group {self.group!r}"
         else:
             whom = f"rule for {self.pattern!r}" if self.pattern else "for this user"
-        facts = [
-            *([f"owner {self.owner}"] if self.owner else []),
-            *([self.reason] if self.reason else []),
-        ]
+        owner = f"owner {self.owner}" if self.owner else ""
+        facts = [each for each in (self.last_day, owner, self.reason) if each]
         return f"{whom} ({', '.join(facts)})" if facts else whom
+
+    @property
+    def last_day(self) -> str:
+        """
+        C{until 2026-12-31}, or empty.
+        """
+        if self.until is None:
+            return ""
+        if self.until < 0:
+            return "until a day that is none"
+        return f"until {datetime.fromtimestamp(self.until - 1, UTC):%Y-%m-%d}"
 
     @property
     def demands(self) -> bool:

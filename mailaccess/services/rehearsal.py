@@ -1,0 +1,282 @@
+"""
+What the server would do, without a server: for C{mailaccess explain}, C{matrix} and C{policy-diff}.
+
+    rehearsal = Rehearsal(load("/etc/mailaccess.toml"))
+    explanation = rehearsal.explain(Scene("imap", user="amy"))
+
+The decisions come from the policy that serves; the texts from the protocols that serve, with the
+policy that serves behind them, and nobody behind that: no password is ever right.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+import attrs
+from twisted.cred.portal import IRealm, Portal
+from twisted.internet.task import Clock
+from zope.interface import implementer
+
+from mailaccess.auth.chain import CheckerChain
+from mailaccess.auth.gate import AccountGate
+from mailaccess.auth.guard import GuardedChecker
+from mailaccess.auth.passwdfile import PasswordFile, Unusable
+from mailaccess.auth.passwords import Limits as HashLimits
+from mailaccess.errors import AuthenticationFailed
+from mailaccess.interfaces import IChecksPasswords, Identity, IKnowsPeople
+from mailaccess.policy.link import Link
+from mailaccess.policy.mechanism import APOP, LOGIN_COMMAND, USER_PASS, Mechanism
+from mailaccess.policy.tls import Decision, TLSPolicy
+from mailaccess.protocols.connection import MailFactory
+from mailaccess.protocols.sweep import Sweep
+
+from .factories import Factories
+from .policies import policy_of
+from .settings import ListenerSettings, Settings
+from .stage import VISITORS, StageEntrance, Visitor
+
+ANYWHERE = "192.0.2.1"
+"""The client's address if none is given: one of nobody (RFC 5737)."""
+
+T = TypeVar("T")
+
+
+class NotPlayable(Exception):
+    """
+    A scene that cannot be; the text says why.
+    """
+
+
+@attrs.frozen
+class Scene:
+    """
+    Somebody comes over a connection.
+
+    @ivar tls: C{none}, C{1.2} or C{1.3}
+    @ivar user: empty for somebody of whom nothing is known
+    @ivar certificate: subject of a client certificate, or empty
+    """
+
+    listener: str
+    tls: str = "none"
+    user: str = ""
+    peer: str = ANYWHERE
+    certificate: str = ""
+
+
+@attrs.frozen
+class Outcome:
+    """
+    What becomes of one mechanism.
+
+    @ivar advertised: whether a client is offered it before it says a name
+    @ivar command: what is answered with C{answer}
+    @ivar answer: what the client reads if it is refused; else empty
+    """
+
+    mechanism: Mechanism
+    decision: Decision
+    advertised: bool
+    command: str = ""
+    answer: str = ""
+
+
+@attrs.frozen
+class Explanation:
+    """
+    All of one scene.
+
+    @ivar source: where the listener is written
+    @ivar greeting: the server's first line
+    @ivar capability: lines of CAPABILITY or CAPA, as a client reads them
+    """
+
+    scene: Scene
+    link: Link
+    source: str
+    greeting: str
+    capability: Sequence[str]
+    outcomes: Sequence[Outcome]
+
+
+class Rehearsal:
+    """
+    A site that serves nobody.
+
+    @ivar policy: the one that would serve
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """
+        @raise NotPlayable: users cannot be read
+        """
+        self.settings = settings
+        self.policy = policy_of(settings)
+        self.listeners = {each.label: each for each in settings.listeners}
+        self.files = [_password_file(each, settings) for each in settings.users]
+        clock = Clock()
+        people = _People(CheckerChain(self.files))
+        self._guard = _guard(self.policy, people, settings)
+        self._factories = _factories(settings, self._guard, clock)
+        # Somebody of whom nothing is known, not even a name that a rule could match.
+        stranger = TLSPolicy(self.policy.listeners)
+        self._for_strangers = _factories(settings, _guard(stranger, _People(), settings), clock)
+
+    def listener(self, name: str) -> ListenerSettings:
+        """
+        The settings of a listener.
+
+        @raise NotPlayable: there is none of this name
+        """
+        if name not in self.listeners:
+            raise NotPlayable(f"no listener {name!r}; there are: {', '.join(self.listeners)}")
+        return self.listeners[name]
+
+    def visitor(self, scene: Scene) -> Visitor:
+        """
+        The connection of a scene.
+
+        @raise NotPlayable: the listener has no such connections
+        """
+        listener = self.listener(scene.listener)
+        implicit = listener.tls == "implicit"
+        if scene.tls == "none" and implicit:
+            raise NotPlayable(f"listener {scene.listener} has TLS from the start")
+        if scene.tls != "none" and listener.tls == "none":
+            raise NotPlayable(f"listener {scene.listener} has no TLS")
+        if scene.certificate and (scene.tls == "none" or listener.client_certificate == "no"):
+            raise NotPlayable(f"listener {scene.listener} asks for no client certificate there")
+        try:
+            ipaddress.ip_address(scene.peer)
+        except ValueError:
+            raise NotPlayable(f"{scene.peer!r} is no IP address") from None
+        return VISITORS[listener.protocol](
+            self._factory(scene, listener),
+            scene.peer,
+            implicit=implicit,
+            tls="" if scene.tls == "none" else scene.tls,
+            certificate=scene.certificate,
+        )
+
+    def _factory(self, scene: Scene, listener: ListenerSettings) -> MailFactory:
+        factories = self._factories if scene.user else self._for_strangers
+        return factories.make(listener, tls=object())
+
+    def mechanisms(self, listener: ListenerSettings) -> list[Mechanism]:
+        """
+        All that a listener's protocol has, offered or not.
+        """
+        entrance = self._factories.make(listener).entrance
+        own = [LOGIN_COMMAND] if listener.protocol == "imap" else [USER_PASS]
+        if listener.protocol == "pop3" and self.settings.pop3.apop:
+            own.append(APOP)
+        return own + [each.mechanism for each in entrance.mechanisms.values()]
+
+    def decide(self, link: Link, mechanism: Mechanism, user: str = "") -> Decision:
+        """
+        The decision that would be made.
+        """
+        if not user:
+            return self.policy.decide(link, mechanism)
+        return now(self._guard.decide(link, mechanism, user))
+
+    def explain(self, scene: Scene, only: str = "") -> Explanation:
+        """
+        What happens in a scene.
+
+        @param only: name of a mechanism; all if empty
+        @raise NotPlayable: it cannot be, or there is no such mechanism
+        """
+        listener = self.listener(scene.listener)
+        visitor = self.visitor(scene)
+        found = [
+            each
+            for each in self.mechanisms(listener)
+            if not only or each.name.casefold() == only.casefold()
+        ]
+        if not found:
+            names = ", ".join(each.name for each in self.mechanisms(listener))
+            raise NotPlayable(f"no mechanism {only!r} here; there are: {names}")
+        return Explanation(
+            scene,
+            visitor.link,
+            listener.source,
+            visitor.greeting.decode("ascii", "replace").strip(),
+            visitor.capability(),
+            [self._outcome(scene, visitor.link, each) for each in found],
+        )
+
+    def _outcome(self, scene: Scene, link: Link, mechanism: Mechanism) -> Outcome:
+        decision = self.decide(link, mechanism, scene.user)
+        advertised = self.policy.decide(link, mechanism).allowed
+        if decision.allowed:
+            return Outcome(mechanism, decision, advertised)
+        command, answer = self.visitor(scene).login(mechanism, scene.user or "somebody")
+        return Outcome(mechanism, decision, advertised, command, answer)
+
+
+def now(coroutine: Coroutine[Any, Any, T]) -> T:
+    """
+    The result of a coroutine that waits for nothing.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    coroutine.close()
+    raise NotPlayable("the answer needs a running server")
+
+
+def _password_file(users: Any, settings: Settings) -> PasswordFile:
+    limits = HashLimits(clear_text=users.clear_text)
+    # Nothing is handed to threads: the file is read here, and passwords are not verified.
+    pool: Any = None
+    file = PasswordFile(users.path, pool, Clock(), limits, default_domain=settings.mail.domain)
+    try:
+        file.load()
+    except Unusable as error:
+        raise NotPlayable(f"{users.path}: {error}") from None
+    return file
+
+
+def _guard(policy: TLSPolicy, people: Any, settings: Settings) -> GuardedChecker:
+    return GuardedChecker(policy, people, AccountGate(time.time), settings.mail.domain)
+
+
+def _factories(settings: Settings, guard: GuardedChecker, clock: Clock) -> Factories:
+    portal = Portal(_Nobody(), [guard])
+    return Factories(settings, portal, guard, clock, Sweep(clock), entrance_kind=StageEntrance)
+
+
+@implementer(IChecksPasswords, IKnowsPeople)
+@attrs.frozen(eq=False)
+class _People:
+    """
+    Knows what records say, and no password.
+    """
+
+    records: Any = None
+    label: str = "rehearsal"
+
+    async def check(self, name: str, secret: bytes, service: str) -> Identity:
+        raise AuthenticationFailed(detail="rehearsal")
+
+    async def attributes(self, name: str) -> Mapping[str, str] | None:
+        if self.records is None:
+            return None
+        found: Mapping[str, str] | None = await self.records.attributes(name)
+        return found
+
+
+@implementer(IRealm)
+class _Nobody:
+    """
+    Has no avatars.
+    """
+
+    def requestAvatar(self, avatarId: Any, mind: object, *interfaces: Any) -> Any:
+        raise AuthenticationFailed(detail="rehearsal")

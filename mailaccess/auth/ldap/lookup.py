@@ -77,7 +77,7 @@ class Lookup:
             if entry is None:
                 return Found(NOBODY)
             found = Verdict(Outcome.RIGHT, "found")
-            return Found(found, entry, member=self._is_member(session, entry, name))
+            return Found(found, entry, member=self.is_member(session, entry, name))
 
         return self._upstreams.ask(work, deadline)
 
@@ -114,7 +114,7 @@ class Lookup:
         member = True
         if verdict.outcome is Outcome.RIGHT and self._finding.groups:
             member = upstreams.searching(
-                upstream, lambda it: self._is_member(it, entry, name), deadline
+                upstream, lambda it: self.is_member(it, entry, name), deadline
             )
         return Found(verdict, entry, member=member)
 
@@ -136,7 +136,7 @@ class Lookup:
             if entry is None:
                 # Right password, but the entry cannot be seen: there is no name for this person.
                 raise WrongSetup(f"{dn!r} cannot read its own entry; check base and access rules")
-            return entry, self._is_member(session, entry, name)
+            return entry, self.is_member(session, entry, name)
 
         verdict, got = self._bind(upstream, dn, secret, deadline, read)
         entry, member = got or (None, True)
@@ -186,7 +186,10 @@ class Lookup:
             raise Ambiguous(f"several entries below {base!r} for {name!r}: {query}")
         return found[0] if found else None
 
-    def _is_member(self, session: Session, entry: Entry, name: str) -> bool:
+    def is_member(self, session: Session, entry: Entry, name: str) -> bool:
+        """
+        Whether somebody is in one of the groups that may log in.
+        """
         finding = self._finding
         if not finding.groups:
             return True

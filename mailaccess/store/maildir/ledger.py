@@ -88,7 +88,6 @@ class Job:
 
 @attrs.define
 class _Touched:
-    directory: str
     new_before: int
     cur_before: int
     clean: bool
@@ -165,7 +164,7 @@ class Ledger:
         if known is None:
             new, cur = self._times(box.directory)
             clean = cur == box.cur_seen
-            self._touched[box.id] = _Touched(box.directory, new, cur, clean, sync)
+            self._touched[box.id] = _Touched(new, cur, clean, sync)
         else:
             known.sync = known.sync or sync
 
@@ -347,11 +346,12 @@ class Ledger:
 
     def _sync_directories(self) -> None:
         for mailbox, touched in self._touched.items():
-            if touched.sync:
-                self.tree.sync(touched.directory, "cur")
+            # As it is now: a later job of the same transaction may have renamed or deleted it.
             box = self.index.box(mailbox)
-            if box is None or box.directory != touched.directory:
+            if box is None:
                 continue
+            if touched.sync:
+                self.tree.sync(box.directory, "cur")
             new, cur = self._times(box.directory)
             if box.new_seen == touched.new_before:
                 box.new_seen = new

@@ -119,7 +119,7 @@ class Take(Job):
             ).fetchone()
             if row is None or index.from_name(row[1]) != old:
                 continue
-            _learn(box, new)
+            _learn(ledger, box, new)
             letters = box.letters
             mirrored, now = flags_of(old, letters), flags_of(new, letters)
             turned = mirrored ^ now
@@ -198,7 +198,7 @@ class Take(Job):
                         ledger.disk.rename(arrival.name, name, source, cur)
                     except FileNotFoundError:
                         continue
-                _learn(box, name)
+                _learn(ledger, box, name)
                 placed.append((name, arrival))
         return placed
 
@@ -207,14 +207,22 @@ class Take(Job):
         return ledger.disk.exists(name, cur)
 
 
-def _learn(box: Box, name: str) -> None:
+def _learn(ledger: Ledger, box: Box, name: str) -> None:
     """
-    Give names to keyword letters in a file name that the mailbox has none for.
+    Give names to keyword letters in a file name that the mailbox has none for: those of the file,
+    where a crash came between the two.
     """
     info = name.partition(":2,")[2].partition(",")[0]
     highest = max((ord(letter) - 96 for letter in info if "a" <= letter <= "z"), default=0)
+    if len(box.keywords) >= highest:
+        return
+    listed = load_keywords(ledger.tree, box.directory)
     while len(box.keywords) < highest:
-        box.keywords.append(f"{_RESERVED_FOR_LATER}{chr(97 + len(box.keywords))}")
+        number = len(box.keywords)
+        known = listed[number] if number < len(listed) else ""
+        if not known or box.keyword_bit(known):
+            known = f"{_RESERVED_FOR_LATER}{chr(97 + number)}"
+        box.keywords.append(known)
 
 
 def load_keywords(tree: Tree, directory: str) -> list[str]:

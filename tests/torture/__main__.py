@@ -1,0 +1,84 @@
+"""
+Kill the server, and cut its disk off, again and again; nothing acknowledged may be lost (DS-01,
+DS-02, DS-16).
+
+    python -m tests.torture [--kills N] [--cuts N] [--seconds S] [--seed N] [--shadow]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from random import Random
+
+from tests.torture.disks import PlainDisk, ShadowDisk, cut_disk
+from tests.torture.oracle import Wrong
+from tests.torture.rounds import Torture
+from tests.torture.serve import Servers
+
+
+def main() -> int:
+    """
+    Exit status 1 if something was lost; what is left of the mail is kept then.
+    """
+    parser = argparse.ArgumentParser(prog="python -m tests.torture")
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--cuts", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of work a round, at most")
+    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
+    parser.add_argument(
+        "--shadow", action="store_true", help="copy what is synced instead of mounting a disk"
+    )
+    chosen = parser.parse_args()
+    print(f"seed {chosen.seed}")
+    place = Path(tempfile.mkdtemp(prefix="torture-"))
+    servers = Servers.start()
+    try:
+        for what, count in (("kills", chosen.kills), ("cuts", chosen.cuts)):
+            if count and not _run(place / what, servers, chosen, what, count):
+                print(f"kept: {place / what}")
+                return 1
+    finally:
+        servers.stop()
+    shutil.rmtree(place)
+    return 0
+
+
+def _run(place: Path, servers: Servers, chosen: argparse.Namespace, what: str, count: int) -> bool:
+    place.mkdir()
+    cutting = what == "cuts"
+    if cutting:
+        disk = ShadowDisk(place) if chosen.shadow else cut_disk(place)
+    else:
+        disk = PlainDisk(place)
+    torture = Torture(place, disk, servers, Random(chosen.seed), cutting)
+    start = time.monotonic()
+    try:
+        torture.prepare()
+        for _ in range(count):
+            torture.round(chosen.seconds)
+            if sys.stderr.isatty():
+                print(f"\r{what}: {torture.rounds}", end="", file=sys.stderr, flush=True)
+        torture.finish()
+    except Wrong as error:
+        print(f"{what}, round {torture.rounds}: LOST\n{error}")
+        return False
+    finally:
+        if hasattr(torture, "server"):
+            torture.server.kill()
+    told, open_ = torture.oracle.acknowledged, torture.oracle.unanswered
+    taken = time.monotonic() - start
+    print(f"{what}: {count} in {taken:.0f} s on {type(disk).__name__}; nothing lost")
+    print("  acknowledged: " + ", ".join(f"{n} {kind}" for kind, n in told.most_common()))
+    print("  without an answer: " + ", ".join(f"{n} {kind}" for kind, n in open_.most_common()))
+    disk.close()
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

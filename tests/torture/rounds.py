@@ -1,0 +1,198 @@
+"""
+Rounds: serve, let clients work, end the server without warning, look what is left.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import attrs
+
+from mailaccess.auth.passwords import make
+from tests.torture.clients import SHARED, Deliverer, Worker, digest
+from tests.torture.disks import Disk
+from tests.torture.imap import Client, Lost
+from tests.torture.oracle import Found, Mailbox, Message, Oracle, Wrong
+from tests.torture.serve import Server, Servers
+
+USER, PASSWORD = "amy", "s3cret"
+CLIENTS = 4
+_MIRRORS = ("lazy", "immediate", "never")
+_CONFIGURATION = """\
+[mail]
+home = "{mail}/{{user}}"
+mirror = "{mirror}"
+[[users]]
+type = "file"
+path = "{place}/users"
+[log]
+file = "{place}/log"
+[[listener]]
+protocol = "imap"
+address = "127.0.0.1"
+port = 0
+tls = "none"
+cleartext = "allow"
+"""
+_LISTED = re.compile(rb'^\* (?:LIST|LSUB) \(([^)]*)\) "/" "?([^"\r]+)"?\r\n', re.M)
+_STATE = re.compile(rb"\[(UIDVALIDITY|UIDNEXT) (\d+)\]")
+_FETCHED = re.compile(rb"UID (\d+)")
+_FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
+_BODY = re.compile(rb"BODY\[\] \{(\d+)\}\r\n")
+
+
+@attrs.define
+class Torture:
+    """
+    One account, on one disk, through many crashes.
+
+    @ivar place: for everything but the mail
+    @ivar cutting: the disk fails before the server is killed
+    """
+
+    place: Path
+    disk: Disk
+    servers: Servers
+    random: Random
+    cutting: bool
+    oracle: Oracle = attrs.field(factory=Oracle)
+    rounds: int = 0
+
+    def prepare(self) -> None:
+        """
+        Configure, and make the mailboxes that clients share.
+        """
+        users = self.place / "users"
+        users.touch(0o600)
+        users.write_text(f"{USER}:{make('SSHA', PASSWORD.encode())}::::::\n")
+        server = self._serve()
+        client = Client(server.port, USER, PASSWORD)
+        client.run("CREATE Shared")
+        for name in SHARED:
+            self.oracle.mailboxes[name] = Mailbox(0, 1)
+        client.close()
+        self.oracle.judge(self._found(server))
+        self.server = server
+
+    def _serve(self) -> Server:
+        mirror = self.random.choice(_MIRRORS)
+        text = _CONFIGURATION.format(place=self.place, mail=self.disk.mail, mirror=mirror)
+        (self.place / "mailaccess.toml").write_text(text)
+        return self.servers.serve(self.place, *self.disk.shadow)
+
+    server: Server = attrs.field(init=False)
+
+    def round(self, seconds: float) -> None:
+        """
+        Work for so long at most, crash, and compare.
+
+        @raise Wrong: something was lost
+        """
+        self.rounds += 1
+        cutting = threading.Event()
+        workers = [
+            Worker(number, self.oracle, Random(self.random.random()), self._connect, cutting)
+            for number in range(CLIENTS)
+        ]
+        for name, box in self.oracle.mailboxes.items():
+            for uid in box.messages:
+                owner = uid % CLIENTS if name in SHARED else int(name[1 : name.index(".")])
+                workers[owner].mine.setdefault(name, set()).add(uid)
+        maildir = self.disk.mail / USER
+        mda = Deliverer(maildir, self.oracle, Random(self.random.random()), self.disk.synced)
+        for each in (*workers, mda):
+            each.start()
+        time.sleep(seconds * self.random.random())
+        if self.cutting:
+            cutting.set()
+            self.disk.fail()
+        else:
+            mda.join()
+        self.server.kill()
+        for each in (mda, *workers):
+            each.join()
+        if self.cutting:
+            self.disk.recover()
+        errors = [each.error for each in workers if each.error is not None]
+        if errors:
+            raise Wrong(f"a client was answered wrongly: {errors!r}")
+        self._look()
+
+    def _connect(self) -> Client:
+        return Client(self.server.port, USER, PASSWORD)
+
+    def _look(self) -> None:
+        self.fsck("after the crash")
+        self.server = self._serve()
+        self.oracle.judge(self._found(self.server))
+        self.fsck("while it is served")
+
+    def fsck(self, when: str) -> None:
+        """
+        The invariants hold.
+        """
+
+    def finish(self) -> None:
+        """
+        End in order, and look a last time.
+        """
+        self.server.stop()
+        self._look()
+        self.server.stop()
+        self.fsck("at the end")
+
+    # ---- what is there -------------------------------------------------------------------------
+
+    def _found(self, server: Server) -> Found:
+        client = Client(server.port, USER, PASSWORD)
+        _, lines = client.run('LIST "" "*"')
+        found = Found({}, set())
+        for name in _names(lines):
+            found.mailboxes[name] = _mailbox(client, name)
+        found.subscribed = set(_names(client.run('LSUB "" "*"')[1]))
+        client.close()
+        for directory, modseq in self._modseqs():
+            name = directory[1:].replace("&AC4-", ".") or "INBOX"
+            if name in found.mailboxes:
+                found.mailboxes[name].modseq = modseq
+        return found
+
+    def _modseqs(self) -> Iterator[tuple[str, int]]:
+        path = self.disk.mail / USER / "mailaccess" / "index.db"
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            yield from connection.execute("SELECT directory, modseq FROM mailbox").fetchall()
+        finally:
+            connection.close()
+
+
+def _names(lines: list[bytes]) -> Iterator[str]:
+    for line in lines:
+        found = _LISTED.match(line)
+        if found and b"\\Noselect" not in found[1]:
+            yield found[2].decode("ascii")
+
+
+def _mailbox(client: Client, name: str) -> Mailbox:
+    tagged, lines = client.run(f'EXAMINE "{name}"')
+    state = {key: int(value) for key, value in _STATE.findall(b"".join(lines) + tagged)}
+    box = Mailbox(state[b"UIDVALIDITY"], state[b"UIDNEXT"])
+    for line in client.run("UID FETCH 1:* (UID FLAGS BODY.PEEK[])")[1]:
+        body = _BODY.search(line)
+        if body is None:
+            raise Lost(f"not a whole answer: {line[:80]!r}")
+        data = line[body.end() : body.end() + int(body[1])]
+        head = line[: body.start()] + line[body.end() + int(body[1]) :]
+        uid, flags = _FETCHED.search(head), _FLAGS.search(head)
+        assert uid is not None
+        assert flags is not None
+        words = flags[1].decode("ascii").lower().split()
+        kept = frozenset(word for word in words if word != "\\recent")
+        box.messages[int(uid[1])] = Message(digest(data), kept)
+    return box

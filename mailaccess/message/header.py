@@ -145,3 +145,19 @@ def _end_of_fields(block: bytes) -> int:
     if block.endswith(b"\n", 0, end) and (end == 1 or block.startswith(b"\n", end - 2)):
         return end - 1
     return end
+
+
+def separate(block: bytes, names: Collection[bytes]) -> list[tuple[bytes, bytes]]:
+    """
+    The fields of a header block that L{pick} would return for these names: for each its name in
+    lower case, and the field with its line end. Put together, and followed by an empty line, those
+    of some of the names are what L{pick} returns for these.
+    """
+    wanted = frozenset(name.lower() for name in names if name)
+    lines = block[: _end_of_fields(block)]
+    if lines and not lines.endswith(b"\n"):
+        lines += b"\r\n"
+    return [
+        (field[: field.index(b":")].rstrip(b" \t").lower(), field + b"\n")
+        for field in _lines_of(wanted).findall(b"\n" + lines)
+    ]

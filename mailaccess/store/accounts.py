@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
@@ -18,6 +18,7 @@ from zope.interface import implementer
 from mailaccess.interfaces import IAccounts, Identity
 from mailaccess.store.disk import Disk
 from mailaccess.store.maildir.account import MaildirAccount
+from mailaccess.store.maildir.keeping import Keeper
 from mailaccess.store.maildir.shared import SharedMailbox
 from mailaccess.store.maildir.watch import Watcher
 from mailaccess.store.maildir.writer import Writer
@@ -34,6 +35,8 @@ class MaildirAccounts:
     Accounts by user name, from Maildirs.
 
     @ivar writer: the thread in which everything becomes durable
+    @ivar keeper: the thread that keeps what was computed
+    @ivar filling: who makes text ready to be searched; one at a time
     """
 
     def __init__(
@@ -55,6 +58,8 @@ class MaildirAccounts:
         self.options = options or StoreOptions()
         self.disk = disk or Disk()
         self.writer = Writer(reactor, self.options.open_indexes)
+        self.keeper = Keeper()
+        self.filling = DeferredLock()
         self.kernel = Watcher(reactor)
         self._threads = threads
         self._accounts: dict[str, MaildirAccount] = {}
@@ -212,4 +217,5 @@ class MaildirAccounts:
         self._awake.clear()
         self._cold.clear()
         self.kernel.close()
+        self.keeper.stop()
         self.writer.stop()

@@ -21,6 +21,8 @@ class StoreOptions:
     @ivar message_limit: octets of one message, at most
     @ivar idle_accounts: accounts without a session that stay open
     @ivar open_indexes: accounts whose database is open at one time, in each thread
+    @ivar text_limit: octets of what is kept of an account's messages to answer faster, about; it is
+        as long as their text
     @ivar poll_interval: seconds between looks where the kernel gives no more watches
     """
 
@@ -30,4 +32,5 @@ class StoreOptions:
     message_limit: int = 128 * 1024 * 1024
     idle_accounts: int = 200
     open_indexes: int = 200
+    text_limit: int = 4 * 1024 * 1024 * 1024
     poll_interval: float = 1.0

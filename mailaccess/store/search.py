@@ -3,10 +3,11 @@ Evaluating a search.
 
 First on columns, for all messages at once: a set of rows is an integer with one octet a row, 0 or
 1, so that AND, OR and NOT are single operations. Keys that need the message's text leave rows
-undecided. Only for rows that the rest of the query leaves open are messages read, a slice at a time
-in a thread.
+undecided. For rows that the rest of the query leaves open, what is kept of messages is asked, where
+that costs least first. Only for those that are open then, messages are read, a slice at a time in a
+thread.
 
-Neither step recurses over the query: it is turned into a list, parts before what they are parts of.
+No step recurses over the query: it is turned into a list, parts before what they are parts of.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from __future__ import annotations
 import datetime
 import sys
 import time
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import compress
 from operator import eq, ge, lt
 from typing import Any, Protocol
@@ -35,6 +37,8 @@ _SLICE_SECONDS = 0.02
 _DAY = 86400
 _EPOCH = datetime.date(1970, 1, 1)
 _COLUMNS_AT_ONCE = 200_000
+_FEW = 4
+_NOT = bytes((1, 0)) + bytes(254)
 
 
 class View(Protocol):
@@ -71,6 +75,13 @@ class Texts(Protocol):
         """
         Which of some messages pass a test, which is also given their place in C{uids}; one that is
         gone does not.
+        """
+
+    def kept(self, key: q.Query, uids: Sequence[int]) -> Awaitable[tuple[bytes, bytes]]:
+        """
+        What is known of a key that needs the text without reading messages: for each UID, all of
+        them ascending, an octet that is 1 if the message matches, and one that is 1 if that is
+        known.
         """
 
 
@@ -183,17 +194,56 @@ async def run(view: View, query: q.Query, texts: Texts, reactor: Any) -> Sequenc
     if not count:
         return []
     columns = Columns(view, rows, count)
-    until = time.monotonic() + _SLICE_SECONDS
-    sets: list[tuple[int, int]] = []
-    for step in steps:
-        sets.append(columns.evaluate(step, sets))
-        if count > _COLUMNS_AT_ONCE or time.monotonic() > until:
-            await deferLater(reactor, 0)
-            until = time.monotonic() + _SLICE_SECONDS
+    sets = await _evaluate(steps, columns, {}, reactor)
+    # A thread for a few messages would cost more than reading them.
+    if sets[-1][1].bit_count() > _FEW:
+        known: dict[int, tuple[int, int]] = {}
+        for cost in (1, 2, 3):
+            places = [n for n, step in enumerate(steps) if _cost(step.node) == cost]
+            if places and sets[-1][1]:
+                for place in places:
+                    known[place] = await _kept(steps[place].node, rows, sets[-1][1], texts, count)
+                sets = await _evaluate(steps, columns, known, reactor)
     sure, open_ = sets[-1]
     if open_:
         sure |= await _read(steps, sets, rows, open_, texts, count)
     return list(compress(range(1, count + 1), sure.to_bytes(count, "little")))
+
+
+async def _evaluate(
+    steps: Sequence[Step], columns: Columns, known: Mapping[int, tuple[int, int]], reactor: Any
+) -> list[tuple[int, int]]:
+    """
+    The rows that match each step for sure, and those left open.
+
+    @param known: the same for some of them
+    """
+    until = time.monotonic() + _SLICE_SECONDS
+    sets: list[tuple[int, int]] = []
+    for place, step in enumerate(steps):
+        sets.append(known.get(place) or columns.evaluate(step, sets))
+        if columns.count > _COLUMNS_AT_ONCE or time.monotonic() > until:
+            await deferLater(reactor, 0)
+            until = time.monotonic() + _SLICE_SECONDS
+    return sets
+
+
+async def _kept(key: q.Query, rows: Any, open_: int, texts: Texts, count: int) -> tuple[int, int]:
+    """
+    What is known of a key: rows that match, and those, open ones or not, of which nothing is known.
+    """
+    asked = open_.to_bytes(count, "little")
+    hits, known = await texts.kept(key, array("I", compress(rows.uids, asked)))
+    matched, unknown = bytearray(count), bytearray(b"\x01") * count
+    undecided = range(count) if all(asked) else list(compress(range(count), asked))
+    for row in compress(undecided, hits):
+        matched[row] = 1
+    if isinstance(undecided, range):
+        unknown = bytearray(known.translate(_NOT))
+    else:
+        for row in compress(undecided, known):
+            unknown[row] = 0
+    return int.from_bytes(matched, "little"), int.from_bytes(unknown, "little")
 
 
 async def _read(
@@ -283,6 +333,13 @@ def _cost(node: q.Query) -> int:
 _COMPARE: dict[type, Callable[[Any, Any], bool]] = {q.Since: ge, q.Before: lt, q.On: eq}
 
 
+def compares_with(node: q.Since | q.Before | q.On) -> Callable[[Any, Any], bool]:
+    """
+    How the day of a message has to stand to the one that is asked for.
+    """
+    return _COMPARE[type(node)]
+
+
 def _test(node: q.Query) -> Callable[[Message], bool] | None:
     """
     What a key that needs the text asks of a message.
@@ -298,7 +355,7 @@ def _test(node: q.Query) -> Callable[[Message], bool] | None:
             wanted = message_text.fold(text)
             return lambda message: wanted in message.header or wanted in message.body
         case q.Since(date=date) | q.Before(date=date) | q.On(date=date):
-            compare = _COMPARE[type(node)]
+            compare = compares_with(node)
             return lambda message: message.sent is not None and compare(message.sent, date)
     return None
 
@@ -311,7 +368,7 @@ class Columns:
     def __init__(self, view: View, rows: Any, count: int) -> None:
         self._view = view
         self._rows = rows
-        self._count = count
+        self.count = self._count = count
         self._all = int.from_bytes(b"\x01" * count, "little")
         self._now = int(time.time())
 

@@ -23,7 +23,7 @@ from ..interfaces import (
     IRows,
     Stored,
 )
-from ..message.header import header_end
+from ..message.header import header_end, picker
 from ..message.structure import describe
 from .memory_search import search
 
@@ -421,6 +421,13 @@ class MemoryMailbox:
         await self.account.pass_by()
         found = [self.folder.messages.get(uid) for uid in uids]
         return [None if each is None else each.octets[: header_end(each.octets)] for each in found]
+
+    async def fields(self, uids: Sequence[int], names: Collection[bytes]) -> Sequence[bytes | None]:
+        """
+        As L{IMailbox.fields}.
+        """
+        pick = picker(names, False)
+        return [None if each is None else pick(each) for each in await self.headers(uids)]
 
     async def octets(self, uid: int) -> bytes:
         """

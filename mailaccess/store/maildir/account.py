@@ -22,11 +22,12 @@ from mailaccess.errors import InUse, NoSuchMailbox, StoreFailed
 from mailaccess.interfaces import IAccount, IMovesMessages, MailboxInfo, Status
 from mailaccess.store import names
 from mailaccess.store.disk import Disk, Tree, refusal
-from mailaccess.store.maildir import folders, index
+from mailaccess.store.maildir import derived, folders, index
 from mailaccess.store.maildir.deliver import Transfer
 from mailaccess.store.maildir.index import Box, Index
 from mailaccess.store.maildir.ledger import Delta, Job, Ledger
 from mailaccess.store.maildir.mailbox import MaildirMailbox
+from mailaccess.store.maildir.recall import Recall
 from mailaccess.store.maildir.shared import SharedMailbox
 from mailaccess.store.maildir.take import Adopt
 from mailaccess.store.maildir.upload import Upload
@@ -65,6 +66,7 @@ class MaildirAccount:
         self._epoch = 0
         self._open: dict[int, SharedMailbox] = {}
         self._lock: int | None = None
+        self.recall = Recall(os.path.join(path, index.DIRECTORY, derived.FILE))
 
     # ---- what its parts use --------------------------------------------------------------------
 
@@ -249,6 +251,7 @@ class MaildirAccount:
             with contextlib.suppress(apsw.Error):
                 self._index.connection.close(True)
             self._index = None
+        self.recall.doze()
         for shared in self._open.values():
             shared.doze()
         self.accounts.writer.forget(self.ledger)

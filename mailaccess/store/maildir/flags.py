@@ -1,16 +1,15 @@
 """
-Jobs that change what is known of messages: flags, their mirror in file names, and what can be lost.
+Jobs that change what is known of messages: flags, their mirror in file names, who was told.
 """
 
 from __future__ import annotations
 
 import contextlib
-import zlib
 from collections.abc import Collection, Sequence
 
 import attrs
 
-from mailaccess.interfaces import SYSTEM_FLAGS, Description
+from mailaccess.interfaces import SYSTEM_FLAGS
 from mailaccess.store.maildir import index
 from mailaccess.store.maildir.filename import with_flags
 from mailaccess.store.maildir.index import Box, ranges_of
@@ -193,7 +192,6 @@ class Mirror(Job):
                 done.append((index.to_name(new), box.id, uid))
         ledger.index.run_many("UPDATE file SET name = ? WHERE mailbox = ? AND uid = ?", done)
 
-
     def undo(self, ledger: Ledger) -> None:
         """
         Back again: a name that the record does not know would be taken for somebody else's change.
@@ -222,35 +220,3 @@ class Claim(Job):
             "UPDATE mailbox SET first_recent = max(first_recent, ?) WHERE id = ?",
             (self.uid, self.mailbox),
         )
-
-
-class KeepDescriptions(Job):
-    """
-    Keep structures once computed.
-    """
-
-    def __init__(self, mailbox: int, found: Sequence[tuple[int, Description]]) -> None:
-        self.mailbox = mailbox
-        self.found = found
-
-    def apply(self, ledger: Ledger) -> None:
-        """
-        With a checksum each: they are sent as they are.
-        """
-        ledger.index.run_many(
-            "INSERT OR REPLACE INTO described"
-            " SELECT ?1, ?2, ?3, ?4, ?5, ?6"
-            " WHERE EXISTS(SELECT 1 FROM message WHERE mailbox = ?1 AND uid = ?2)",
-            [
-                (self.mailbox, uid, checksum(d), d.envelope, d.body, d.bodystructure)
-                for uid, d in self.found
-            ],
-        )
-
-
-def checksum(description: Description) -> int:
-    """
-    Of the three wire forms.
-    """
-    value = zlib.crc32(description.envelope)
-    return zlib.crc32(description.bodystructure, zlib.crc32(description.body, value))

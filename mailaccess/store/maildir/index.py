@@ -35,7 +35,7 @@ MAX_KEYWORDS = 58
 """SQLite's integers are signed: bit 63 of a mask stays free."""
 
 _APPLICATION = 0x6D616361
-_VERSION = 2
+_VERSION = 3
 _CHECKED_SIZE = 4 * 1024 * 1024
 _BUSY_MILLISECONDS = 30_000
 _LOG_SIZE = 4 * 1024 * 1024
@@ -55,6 +55,8 @@ CREATE TABLE mailbox(
     adopted INTEGER NOT NULL DEFAULT 0,
     mirrored INTEGER NOT NULL DEFAULT 0,
     reserved INTEGER NOT NULL DEFAULT 1,
+    token INTEGER NOT NULL DEFAULT (random()),
+    horizon INTEGER NOT NULL DEFAULT 0,
     keywords TEXT NOT NULL DEFAULT '[]');
 CREATE TABLE message(
     mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, flags INTEGER NOT NULL,
@@ -62,10 +64,6 @@ CREATE TABLE message(
     PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;
 CREATE TABLE file(
     mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, name NOT NULL,
-    PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;
-CREATE TABLE described(
-    mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, sum INTEGER NOT NULL,
-    envelope BLOB NOT NULL, body BLOB NOT NULL, bodystructure BLOB NOT NULL,
     PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;
 CREATE TABLE expunged(
     mailbox INTEGER NOT NULL, modseq INTEGER NOT NULL, uid INTEGER NOT NULL,
@@ -85,6 +83,10 @@ class Box:
     @ivar adopted: messages that were there already have been taken in
     @ivar mirrored: changes up to this mod-sequence are in file names
     @ivar reserved: no UID from here on was ever given, also if the list of UIDs lost its end
+    @ivar token: no other mailbox ever has it, also none that gets the same number, name or
+        UIDVALIDITY: what is kept elsewhere of the messages is found by it
+    @ivar horizon: all expunges with a greater mod-sequence are remembered; of those before, some
+        may be forgotten
     """
 
     id: int
@@ -99,6 +101,8 @@ class Box:
     adopted: bool
     mirrored: int
     reserved: int
+    token: int
+    horizon: int
     keywords: list[str]
 
     def advance(self, named: bool) -> int:
@@ -311,7 +315,7 @@ class Index:
         """
         Forget a mailbox.
         """
-        for table in ("message", "file", "described", "expunged"):
+        for table in ("message", "file", "expunged"):
             self.run(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox,))  # noqa: S608
         self.run("DELETE FROM mailbox WHERE id = ?", (mailbox,))
 

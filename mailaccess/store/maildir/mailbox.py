@@ -330,7 +330,12 @@ class MaildirMailbox:
         Sequence numbers that match.
         """
         asked: Query = query
-        return await search.run(self, asked, self._reader, self._shared.account.reactor)
+        try:
+            return await search.run(self, asked, self._reader, self._shared.account.reactor)
+        finally:
+            if self._reader.incomplete:
+                self._reader.incomplete = False
+                self._shared.filling.start()
 
     async def describe(self, uids: Sequence[int]) -> Sequence[Description | None]:
         """
@@ -343,6 +348,12 @@ class MaildirMailbox:
         Header blocks.
         """
         return await self._reader.headers(uids)
+
+    async def fields(self, uids: Sequence[int], names: Collection[bytes]) -> Sequence[bytes | None]:
+        """
+        Header fields.
+        """
+        return await self._reader.fields(uids, names)
 
     async def octets(self, uid: int) -> bytes:
         """

@@ -7,20 +7,23 @@ directory are left to a thread.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from twisted.internet.task import deferLater
 
 from mailaccess.interfaces import Description
-from mailaccess.message.header import header_end
+from mailaccess.message.header import header_end, picker
 from mailaccess.message.lineends import to_crlf
 from mailaccess.message.structure import describe
+from mailaccess.store import query as q
 from mailaccess.store.disk import refusal
+from mailaccess.store.maildir import kinds, recall
+from mailaccess.store.maildir.blocks import Kind, Values
 from mailaccess.store.maildir.filename import base_of
-from mailaccess.store.maildir.flags import KeepDescriptions, checksum
-from mailaccess.store.maildir.index import from_name, ranges_of
+from mailaccess.store.maildir.index import from_name
 from mailaccess.store.search import Message
 
 if TYPE_CHECKING:
@@ -39,10 +42,13 @@ _T = TypeVar("_T")
 class Reader:
     """
     What sessions read of a mailbox.
+
+    @ivar incomplete: a search missed text that could be kept
     """
 
     def __init__(self, shared: SharedMailbox) -> None:
         self._shared = shared
+        self.incomplete = False
 
     def name(self, uid: int) -> str | None:
         """
@@ -201,34 +207,70 @@ class Reader:
 
     async def describe(self, uids: Sequence[int]) -> Sequence[Description | None]:
         """
-        Structures: from the record, else computed and kept.
+        Structures: as they were kept, else computed.
         """
-        shared = self._shared
-        account = shared.account
-        kept: dict[int, Description] = {}
-        with account.reading():
-            rows = account.index.run_many(
-                "SELECT uid, sum, envelope, body, bodystructure FROM described"
-                " WHERE mailbox = ? AND uid BETWEEN ? AND ?",
-                [(shared.box.id, low, high) for low, high in ranges_of(sorted(set(uids)))],
-            )
-            for uid, total, *forms in rows:
-                description = Description(*forms)
-                if checksum(description) == total:
-                    kept[uid] = description
-        fresh: list[tuple[int, Description]] = []
+        account = self._shared.account
+        kept = account.recall.descriptions(self._token, sorted(uids))
+        structures: dict[int, Sequence[bytes] | None] = {}
+        fields: dict[int, Sequence[bytes] | None] = {}
         until = account.seconds() + _SLICE
         for uid in uids:
-            if uid not in kept:
+            if kept.get(uid) is None:
                 data = await self.octets(uid)
                 if data is not None:
-                    kept[uid] = await self._aside(data, describe)
-                    fresh.append((uid, kept[uid]))
+                    description = await self._aside(data, describe)
+                    if uid not in kept:
+                        structures[uid] = kinds.described(description)
+                        fields[uid] = await self._aside(data, _usual_fields)
+                    kept[uid] = description
                 until = await self._pause(until)
-        if fresh:
-            job = KeepDescriptions(shared.box.id, fresh)
-            account.submit(job).addErrback(account.failed, "keeping structures")
+        if structures:
+            self._keep({kinds.DESCRIPTION: structures, kinds.FIELDS: fields})
         return [kept.get(uid) for uid in uids]
+
+    async def fields(self, uids: Sequence[int], names: Collection[bytes]) -> Sequence[bytes | None]:
+        """
+        Header fields of these names, as they were kept where they are usual ones, with an empty
+        line after them.
+        """
+        pick = picker(names, False)
+        if not kinds.are_usual(names):
+            return [None if each is None else pick(each) for each in await self.headers(uids)]
+        kept = self._shared.account.recall.fields(self._token, sorted(uids), names)
+        missing = [uid for uid in uids if kept.get(uid) is None]
+        if missing:
+            fresh: dict[int, Sequence[bytes] | None] = {}
+            for uid, header in zip(missing, await self.headers(missing), strict=True):
+                if header is not None:
+                    if uid not in kept:
+                        fresh[uid] = kinds.usual_fields(header)
+                    kept[uid] = pick(header)
+            self._keep({kinds.FIELDS: fresh})
+        return [kept.get(uid) for uid in uids]
+
+    async def kept(self, key: q.Query, uids: Sequence[int]) -> tuple[bytes, bytes]:
+        """
+        What is known of a search key; in a thread.
+        """
+        account = self._shared.account
+        asked = uids if isinstance(uids, array) else array("I", uids)
+        hits, known, incomplete = await account.in_thread(
+            recall.search, account.recall.path, self._token, key, asked
+        )
+        self.incomplete = self.incomplete or incomplete
+        return hits, known
+
+    @property
+    def _token(self) -> int:
+        return self._shared.box.token
+
+    def _keep(self, found: Mapping[Kind, Values]) -> None:
+        account = self._shared.account
+        account.accounts.keeper.keep(account.recall.path, self._token, found)
+
+
+def _usual_fields(data: bytes) -> Sequence[bytes] | None:
+    return kinds.usual_fields(data[: header_end(data)])
 
 
 def _header_of(data: bytes) -> bytes:

@@ -24,6 +24,7 @@ from mailaccess.errors import NoSuchMailbox, Refused
 from mailaccess.store.disk import refusal
 from mailaccess.store.maildir import watch
 from mailaccess.store.maildir.columns import Columns, Row, Step
+from mailaccess.store.maildir.filling import Filling
 from mailaccess.store.maildir.flags import Mirror
 from mailaccess.store.maildir.index import Box
 from mailaccess.store.maildir.ledger import Delta
@@ -65,6 +66,7 @@ class SharedMailbox:
     @ivar log: the last changes of flags, oldest first
     @ivar forgotten: the version of the last change that is not in the log any more
     @ivar first_recent: the smallest UID that no session was told of
+    @ivar filling: makes its text ready to be searched
     """
 
     def __init__(self, account: MaildirAccount, name: str, box: Box) -> None:
@@ -100,6 +102,7 @@ class SharedMailbox:
         self._noticed: IDelayedCall | None = None
         self._cur = -1
         self._mirroring = False
+        self.filling = Filling(self)
         self._place(box.directory)
 
     def _place(self, directory: str) -> None:

@@ -11,7 +11,7 @@ a cursor behind the name and returns one of three kinds of L{Item}, by what the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -36,6 +36,7 @@ class Batch:
     @ivar recents: UIDs that are recent for this session; none if that is none of these messages
     @ivar descriptions: theirs, if an item asked for them
     @ivar headers: their header blocks, if an item asked for them
+    @ivar fields: header fields of some names, if items asked for nothing else of the header
     """
 
     session: Session
@@ -45,6 +46,7 @@ class Batch:
     recents: Collection[int] = ()
     descriptions: Sequence[Description] = ()
     headers: Sequence[bytes] = ()
+    fields: Mapping[frozenset[bytes], Sequence[bytes]] = attrs.field(factory=dict)
 
     def of(self, column: Sequence[T]) -> Sequence[T]:
         """
@@ -119,12 +121,14 @@ class OfHeader:
     @ivar octets: the value, made an C{nstring} by who asks
     @ivar sets_seen: asking for it sets C{\\Seen} (RFC 3501 section 6.4.5)
     @ivar key: what besides the label makes it another item
+    @ivar names: the value is made from fields of these names, in lower case, and an empty line
     """
 
     label: bytes
     octets: Callable[[bytes], bytes | None]
     sets_seen: bool = False
     key: Hashable = None
+    names: frozenset[bytes] | None = None
 
 
 @attrs.frozen

@@ -18,6 +18,7 @@ from .....errors import BadSyntax, MessageGone, Refused
 from .....interfaces import SEEN, IMailbox
 from .....policy.link import Layer
 from .....wire.cursor import Cursor
+from .....wire.writer import literal
 from ...session import Session
 from .items import Batch, Column, Item, ItemParser, Message, OfHeader, OfOctets, picked, short
 from .kept import Kept
@@ -59,6 +60,7 @@ class Plan:
     @ivar values: makes the values of the template, after the sequence number
     @ivar bodies: items that need the whole message, with what stands before their value
     @ivar headers: needs header blocks, besides whole messages
+    @ivar fields: header fields that are needed, where neither of these is
     @ivar sets_seen: the messages are seen once this is answered
     @ivar shows_flags: FLAGS are answered anyway
     @ivar pieces: of the whole message only some octets are asked for
@@ -69,6 +71,7 @@ class Plan:
     bodies: Sequence[tuple[bytes, OfOctets]]
     describes: bool
     headers: bool
+    fields: Collection[frozenset[bytes]]
     sets_seen: bool
     shows_flags: bool
     pieces: bool
@@ -116,6 +119,8 @@ def compiled(items: Sequence[Item]) -> Plan:
     for item in items:
         distinct.setdefault((item.label, item.key), item)
     whole = any(isinstance(item, OfOctets) for item in distinct.values())
+    headers = [item for item in distinct.values() if isinstance(item, OfHeader) and not whole]
+    blocks = any(item.names is None for item in headers)
     columns: list[Column] = []
     bodies: list[OfOctets] = []
     for item in distinct.values():
@@ -123,7 +128,7 @@ def compiled(items: Sequence[Item]) -> Plan:
             if whole:
                 bodies.append(_of_whole(item))
             else:
-                columns.append(_of_batch(item))
+                columns.append(_of_batch(item, blocks))
         elif isinstance(item, OfOctets):
             bodies.append(item)
         else:
@@ -138,7 +143,8 @@ def compiled(items: Sequence[Item]) -> Plan:
         values=[each.values for each in columns],
         bodies=list(zip(labels, bodies, strict=True)),
         describes=any(each.describes for each in columns),
-        headers=not whole and any(isinstance(each, OfHeader) for each in distinct.values()),
+        headers=blocks,
+        fields={item.names for item in headers if item.names is not None and not blocks},
         sets_seen=any(each.sets_seen for each in items),
         shows_flags=FLAGS in columns,
         pieces=any(each.key is not None for each in bodies),
@@ -150,9 +156,13 @@ def _of_whole(item: OfHeader) -> OfOctets:
     return OfOctets(item.label, lambda message: octets(message.header))
 
 
-def _of_batch(item: OfHeader) -> Column:
-    octets = item.octets
-    return Column(item.label, lambda batch: [short(octets(each)) for each in batch.headers])
+def _of_batch(item: OfHeader, blocks: bool) -> Column:
+    octets, names = item.octets, item.names
+    if blocks or names is None:
+        return Column(item.label, lambda batch: [short(octets(each)) for each in batch.headers])
+    if item.key is None:
+        return Column(item.label, lambda batch: list(map(literal, batch.fields[names])))
+    return Column(item.label, lambda batch: [short(octets(each)) for each in batch.fields[names]])
 
 
 async def run(session: Session, plan: Plan, rows: Sequence[int]) -> bool:
@@ -163,7 +173,7 @@ async def run(session: Session, plan: Plan, rows: Sequence[int]) -> bool:
     """
     complete = True
     recents, lowest = _recents(session.selected) if plan.shows_flags else ((), 0)
-    small = not (plan.describes or plan.headers or plan.bodies)
+    small = not (plan.describes or plan.headers or plan.fields or plan.bodies)
     size = ROWS if small else WHOLE if plan.bodies else FEWEST
     at = 0
     while at < len(rows):
@@ -231,16 +241,19 @@ async def _batch(session: Session, plan: Plan, rows: Sequence[int]) -> tuple[Bat
         needed.append(await mailbox.describe(uids))
     if plan.headers:
         needed.append(await mailbox.headers(uids))
+    needed.extend([await mailbox.fields(uids, names) for names in plan.fields])
     complete = all(None not in each for each in needed)
     if not complete:
         there = [at for at in range(len(rows)) if all(each[at] is not None for each in needed)]
         batch.rows = [rows[at] for at in there]
         batch.uids = [uids[at] for at in there]
         needed = [[each[at] for at in there] for each in needed]
-    if plan.headers:
-        batch.headers = needed.pop()
+    values = iter(needed)
     if plan.describes:
-        batch.descriptions = needed.pop()
+        batch.descriptions = next(values)
+    if plan.headers:
+        batch.headers = next(values)
+    batch.fields = dict(zip(plan.fields, values, strict=True))
     return batch, complete
 
 

@@ -82,7 +82,10 @@ def body_section(cursor: Cursor, *, sets_seen: bool) -> Item:
     if span is not None:
         label += b"<%d>" % span[0]
     if which.kind.startswith("HEADER") and not which.parts:
-        return OfHeader(label, _of_header(which, span), sets_seen, key=span)
+        names = None
+        if which.kind == "HEADER.FIELDS":
+            names = frozenset(name.lower() for name in which.fields)
+        return OfHeader(label, _of_header(which, span), sets_seen, span, names)
     return OfOctets(label, _of_octets(which, span), sets_seen, key=span)
 
 

@@ -37,8 +37,8 @@ sslcacertfile = {certificate}
 ssl_version = tls1_2
 tls_level = tls_compat
 """
-"""TLS 1.2: its library reads and writes one TLS connection in two threads, and now and then stays
-away for ever after STARTTLS where the session tickets of TLS 1.3 come with no answer behind them."""
+"""TLS 1.2: its library reads and writes one TLS connection in two threads, and now and then hangs
+after STARTTLS where the session tickets of TLS 1.3 come with no answer behind them."""
 
 
 @pytest.mark.parametrize("listener", ["imap", "imaps"])

@@ -28,8 +28,9 @@ from mailaccess.testing.memory import MemoryAccounts
 from mailaccess.testing.people import MemoryChecker, entrance
 from mailaccess.testing.talk import MemoryTransport, Talk
 
-ALLOW = ListenerRule(cleartext=Verdict.ALLOW)
-REFUSE = ListenerRule(cleartext=Verdict.REFUSE)
+MECHANISMS = frozenset({"PLAIN", "LOGIN", "LOGIN command", "USER", "APOP"})
+ALLOW = ListenerRule(cleartext=Verdict.ALLOW, mechanisms=MECHANISMS)
+REFUSE = ListenerRule(cleartext=Verdict.REFUSE, mechanisms=MECHANISMS)
 
 
 @attrs.define(eq=False)

@@ -21,6 +21,9 @@ offlineimap:offlineimap3
 tmux:tmux
 strace:strace
 fail2ban-regex:fail2ban
+slapd:slapd
+slapadd:slapd
+ldapadd:ldap-utils
 /usr/lib/dovecot/imap:dovecot-imapd
 /usr/lib/dovecot/pop3:dovecot-pop3d
 openssl:openssl
@@ -47,7 +50,7 @@ fi
 
 if [ "$(id -u)" -eq 0 ]; then
     export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
-    # dovecot and fail2ban would be started by their packages; the tests start their own.
+    # dovecot, fail2ban and slapd would be started by their packages; the tests start their own.
     policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
         trap 'rm -f "$policy"' EXIT

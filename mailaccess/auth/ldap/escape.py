@@ -64,7 +64,7 @@ def same_dn_form(dn: str) -> str:
     A form that is equal for two spellings of a DN; the text itself if it is none.
     """
     try:
-        parts = parse_dn(dn)
+        parts = parse_dn(dn, strip=True)
     except Exception:  # ldap3 raises several kinds
         return dn.casefold()
     return "".join(

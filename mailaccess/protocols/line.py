@@ -12,7 +12,9 @@ is taken up and nothing more is read from it (PAR-10).
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Coroutine, Generator
+from contextlib import suppress
 from time import perf_counter
 from types import coroutine as from_generator
 from typing import Any, TypeVar
@@ -332,6 +334,17 @@ class Conversation(Protocol):
         A command is running.
         """
         return self._busy
+
+    def acknowledge(self) -> None:
+        """
+        Have the kernel acknowledge now what was received. A client that holds a small packet back
+        until then (RFC 896) would wait for 40 ms otherwise, since we have nothing to say.
+        """
+        transport = getattr(self.transport, "transport", self.transport)
+        handle = getattr(transport, "socket", None)
+        if handle is not None and hasattr(socket, "TCP_QUICKACK"):
+            with suppress(OSError):
+                handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     # ---- TLS --------------------------------------------------------------------------------
 

@@ -123,6 +123,7 @@ class Incoming:
                     await taken
             if chunk.last:
                 break
+        self.connection.acknowledge()
         await self._next()
         if isinstance(self.part, Announced):
             return self.part

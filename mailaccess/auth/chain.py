@@ -24,17 +24,10 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from ..errors import AccountUnusable, AuthenticationFailed, DirectoryUnavailable, Refused
-from ..interfaces import (
-    IChecksPasswords,
-    Identity,
-    IFindsUsers,
-    IKnowsKeys,
-    IKnowsPeople,
-    IKnowsSecrets,
-    IMeetsNeeds,
-)
+from ..interfaces import IChecksPasswords, Identity, IKnowsPeople
 from ..policy.mechanism import Coverage, Needs
 from .coverage import coverage_of, together
+from .interfaces import IFindsUsers, IKnowsKeys, IKnowsSecrets, IMeetsNeeds
 from .passwords import ScramKeys
 
 log = Logger()

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ..interfaces import IChecksPasswords, IFindsUsers, IKnowsKeys, IKnowsSecrets, IMeetsNeeds
+from ..interfaces import IChecksPasswords
 from ..policy.mechanism import Coverage, Needs
+from .interfaces import IFindsUsers, IKnowsKeys, IKnowsSecrets, IMeetsNeeds
 
 _POWERS = {
     Needs.PASSWORD: (IChecksPasswords, Coverage.ALL),

@@ -11,9 +11,10 @@ import attrs
 from twisted.cred.credentials import IUsernamePassword
 from zope.interface import implementer
 
-from ..interfaces import IChallengeLogin, IPasswordLogin
+from ..interfaces import IPasswordLogin
 from ..policy.link import Link
 from ..policy.mechanism import Mechanism
+from .interfaces import IChallengeLogin
 
 
 @implementer(IPasswordLogin, IUsernamePassword)

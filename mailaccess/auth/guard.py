@@ -5,22 +5,25 @@ through.
     request                                       answer
     credentials without a connection              MechanismRefused
     the policy refuses                            MustEncrypt or MechanismRefused
+    credentials that do not fit their mechanism   MechanismRefused
     empty password, NUL, impossible name          AuthenticationFailed
-    acting as somebody else                       AuthorizationFailed
     the checker refuses                           as it says; after a delay if the login was wrong
     the checker breaks                            DirectoryUnavailable
     the gate refuses                              as it says
+    acting as somebody else without a right       AuthorizationFailed
+    acting as somebody whom policy or gate stop   as they say
 
-The first four never call the checker (POL-03, AUTH-01, SASL-03). Protocols ask
+The first four never call the checker (POL-03, AUTH-01); what was proved is what the gate and the
+rights are asked about, whatever the mechanism (AUTH-11, SASL-03). Protocols ask
 L{GuardedChecker.decide} beforehand, so as to refuse before a password is sent; one that forgets is
 harmless, because the guard asks the same question again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from contextlib import suppress
-from secrets import token_bytes
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import attrs
 from twisted.cred.checkers import ICredentialsChecker
@@ -38,20 +41,19 @@ from ..errors import (
     MustEncrypt,
     Refused,
 )
-from ..interfaces import (
-    IChallengeLogin,
-    Identity,
-    IKnowsPeople,
-    IKnowsSecrets,
-    IPasswordLogin,
-)
+from ..interfaces import Identity, IKnowsPeople, IMailLogin
 from ..policy.link import Link
 from ..policy.mechanism import Mechanism
 from ..policy.tls import Decision, Person, TLSPolicy
 from .gate import AccountGate
-from .names import BadName, BadPassword, canonical_name, prepare_password
+from .names import BadName, canonical_name
+from .passwords import ScramKeys
+from .proofs import Proofs
+from .rights import Rights
 
 log = Logger()
+
+T = TypeVar("T")
 
 
 class CountsFailures(Protocol):
@@ -116,6 +118,8 @@ class GuardedChecker:
     @ivar default_domain: for names that come without one
     @ivar throttle: how long a wrong login waits for its answer; None for not at all
     @ivar clock: what it waits on; needed with C{throttle}
+    @ivar proofs: how credentials of each kind are proved
+    @ivar rights: who may act as somebody else
     """
 
     policy: TLSPolicy
@@ -124,7 +128,11 @@ class GuardedChecker:
     default_domain: str = ""
     throttle: CountsFailures | None = None
     clock: IReactorTime | None = None
-    credentialInterfaces = (IPasswordLogin, IChallengeLogin)  # noqa: N815 - the contract of twisted.cred
+    proofs: Proofs = attrs.Factory(
+        lambda self: Proofs(self.checker, self.default_domain), takes_self=True
+    )
+    rights: Rights = attrs.field(factory=Rights)
+    credentialInterfaces = (IMailLogin,)  # noqa: N815 - the contract of twisted.cred
 
     def __attrs_post_init__(self) -> None:
         if self.throttle is not None and self.clock is None:
@@ -173,51 +181,65 @@ class GuardedChecker:
         if self.throttle is not None:
             self.throttle.succeeded(link.peer, identity.name)
         self.gate.check(identity, link, credentials.service)
+        identity = await self._as_whom(identity, credentials)
         if decision.reported:
             _report(decision, credentials, identity)
         return identity
 
+    async def keys(self, name: str, scheme: str) -> ScramKeys:
+        """
+        What an exchange of SCRAM goes on with; the policy has to have been asked. Invented keys for
+        a name (as typed) that has none.
+
+        @raise mailaccess.errors.DirectoryUnavailable: it could not be found out
+        """
+        return await self._asking(self.proofs.keys(name, scheme), name)
+
     async def _authenticate(self, credentials: Any) -> Identity:
-        challenged = IChallengeLogin.providedBy(credentials)
+        found = await self._asking(self.proofs.prove(credentials), credentials.name)
+        return self._canonical(found)
+
+    async def _as_whom(self, identity: Identity, credentials: Any) -> Identity:
+        """
+        Whose mail somebody is to see: their own, or that of another, with a right to it.
+        """
+        wanted = credentials.authorization
+        if not wanted or self._name_or_none(wanted) == self._name_or_none(credentials.name):
+            return identity
+        other = self._name_or_none(wanted)
+        if other == identity.name:
+            return identity
+        detail = f"{identity.name!r} asked to act as {wanted!r}"
+        if not other or not self.rights.may_act_as(identity, other):
+            raise AuthorizationFailed(detail=detail)
+        found = await self._asking(self.proofs.person(other), other)
+        if found is None:
+            raise AuthorizationFailed(detail=f"{detail}, whom nobody knows")
+        person = self._canonical(found)
+        decision = await self.decide(credentials.link, credentials.mechanism, person.name)
+        if not decision.allowed:
+            raise refusal(decision)
+        self.gate.check(person, credentials.link, credentials.service)
+        return attrs.evolve(person, actor=identity.name)
+
+    def _canonical(self, identity: Identity) -> Identity:
         try:
-            name = canonical_name(credentials.name, self.default_domain)
-            secret = b"" if challenged else prepare_password(credentials.secret)
-        except (BadName, BadPassword) as error:
-            raise AuthenticationFailed(detail=str(error)) from None
-        self._check_authorization(credentials.authorization, name)
-        try:
-            found: Identity = (
-                await self._answered(name, credentials)
-                if challenged
-                else await self.checker.check(name, secret, credentials.service)
-            )
             # What a directory calls somebody is data from outside too (AUTH-08).
-            return attrs.evolve(found, name=canonical_name(found.name, self.default_domain))
+            return attrs.evolve(
+                identity, name=canonical_name(identity.name, self.default_domain), actor=""
+            )
+        except BadName:
+            log.error("{source}: a user with an impossible name", source=identity.source)
+            raise DirectoryUnavailable(detail="checker: impossible name") from None
+
+    async def _asking(self, answer: Awaitable[T], name: str) -> T:
+        try:
+            return await answer
         except (Refused, CancelledError):
             raise
         except Exception as error:
             log.failure("checking {name!r} failed", name=name)
             raise DirectoryUnavailable(detail=f"checker: {type(error).__name__}") from None
-
-    async def _answered(self, name: str, credentials: Any) -> Identity:
-        known = None
-        if IKnowsSecrets.providedBy(self.checker):
-            known = await self.checker.recoverable(name)
-        # Nobody's password, where there is none: the same work for every name (AUTH-05).
-        identity, secret = known or (None, token_bytes(16))
-        if not credentials.answers(secret) or identity is None:
-            raise AuthenticationFailed(detail=f"{name!r}: wrong answer, or no recoverable password")
-        return identity
-
-    def _check_authorization(self, authorization: str, name: str) -> None:
-        if not authorization:
-            return
-        try:
-            same = canonical_name(authorization, self.default_domain) == name
-        except BadName:
-            same = False
-        if not same:
-            raise AuthorizationFailed(detail=f"{name!r} asked to act as {authorization!r}")
 
     async def _person(self, name: str) -> Person:
         if not IKnowsPeople.providedBy(self.checker):

@@ -97,6 +97,12 @@ class ListenerRule:
             return mechanism.default
         return mechanism.name in self.mechanisms
 
+    def names(self, mechanism: Mechanism) -> bool:
+        """
+        Whether it is offered because somebody wants it, and not by default.
+        """
+        return self.mechanisms is not None and mechanism.name in self.mechanisms
+
     def lacking(self, link: Link, mechanism: Mechanism) -> tuple[Verdict, str]:
         """
         What happens for want of something that the connection has not, and what it is; no words if
@@ -203,7 +209,7 @@ def own_rule(person: Person) -> PersonRule | None:
         client_certificate   require
     """
     said = person.attributes
-    if not _OWN.intersection(said):
+    if not OWN_KEYS.intersection(said):
         return None
     word = said.get("cleartext")
     mechanisms = said.get("mechanisms")
@@ -226,7 +232,12 @@ def _mechanism(word: str) -> str:
 
 # A password file separates its fields by spaces.
 _MECHANISMS = {each.upper().replace(" ", "_"): each for each in MECHANISMS}
-_OWN = frozenset({"cleartext", "minimum_tls", "mechanisms", "client_certificate"})
+OWN_KEYS = frozenset({"cleartext", "minimum_tls", "mechanisms", "client_certificate"})
+"""What a record may say of its own; see L{own_rule}."""
+
+DEMAND_KEYS = OWN_KEYS - {"cleartext"}
+"""What of that can refuse on a private connection, too."""
+
 _VERDICTS = {each.value: each for each in Verdict}
 
 

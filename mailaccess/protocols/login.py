@@ -10,6 +10,7 @@ protocol.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -23,7 +24,7 @@ from ..auth.connections import Lease
 from ..auth.guard import GuardedChecker, refusal
 from ..auth.linked import LinkedPortal
 from ..auth.names import BadName, canonical_name
-from ..auth.sasl import Failed, Finished, SASLMechanism, mechanisms
+from ..auth.sasl import Challenge, Channel, Failed, Lookup, SASLMechanism, mechanisms
 from ..errors import (
     AuthenticationFailed,
     BadSyntax,
@@ -32,9 +33,9 @@ from ..errors import (
 )
 from ..interfaces import IMailLogin, IMailUser
 from ..policy.link import Layer, Link
-from ..policy.mechanism import Mechanism
+from ..policy.mechanism import Coverage, Mechanism
 from ..policy.tls import Decision
-from .tlsfacts import link_facts
+from .tlsfacts import channel_binding, link_facts
 
 
 class TLSPolicyMixin:
@@ -47,10 +48,12 @@ class TLSPolicyMixin:
     asks again.
 
     @ivar entrance: what decides; set by the factory
+    @ivar number: the connection's name in the log
     """
 
     entrance: Entrance
     transport: Any
+    number: str = ""
     _link: Link | None = None
 
     @property
@@ -106,11 +109,14 @@ class TLSPolicyMixin:
         """
         Names to advertise now.
         """
-        return [
-            name
-            for name, each in self.entrance.mechanisms.items()
-            if self.decide(each.mechanism).allowed
-        ]
+        return self.entrance.offered(self.link)
+
+    def sasl_mechanism(self, name: bytes) -> SASLMechanism | None:
+        """
+        The mechanism of a command, if it is one that works here; whether it may be used now is the
+        policy's to say.
+        """
+        return self.entrance.find(self.link, name.decode("ascii", "replace").upper())
 
 
 @attrs.frozen
@@ -165,14 +171,15 @@ class Entrance:
         address = getattr(peer, "host", "") or ""
         facts = link_facts(transport)
         if facts is not None:
-            version, cipher, bits, certificate = facts
             return Link(
                 listener=self.listener,
                 layer=Layer.TLS,
-                bits=bits,
-                tls_version=version,
-                cipher=cipher,
-                certificate=certificate,
+                bits=facts.bits,
+                tls_version=facts.version,
+                cipher=facts.cipher,
+                certificate=facts.certificate,
+                certificate_names=facts.names,
+                bindings=facts.bindings,
                 peer=address,
                 local=getattr(local, "host", "") or "",
             )
@@ -211,6 +218,34 @@ class Entrance:
             return canonical_name(name, self.default_domain)
         except BadName as bad:
             raise AuthenticationFailed(detail=f"name not possible: {bad}") from None
+
+    def offered(self, link: Link) -> list[str]:
+        """
+        Names of the SASL mechanisms that may be used on a connection as it is now.
+        """
+        decide = self.guard.policy.decide
+        return [
+            name
+            for name, each in self.mechanisms.items()
+            if decide(link, each.mechanism).allowed and self._works(link, each.mechanism)
+        ]
+
+    def find(self, link: Link, name: str) -> SASLMechanism | None:
+        """
+        A SASL mechanism that works here, whether or not it may be used now.
+        """
+        each = self.mechanisms.get(name)
+        return each if each is not None and self._works(link, each.mechanism) else None
+
+    def _works(self, link: Link, mechanism: Mechanism) -> bool:
+        """
+        Whether there is what it needs: for all users, or for some where the listener names it.
+        """
+        coverage = self.guard.proofs.coverage(mechanism)
+        if coverage is not Coverage.SOME:
+            return coverage is Coverage.ALL
+        rule = self.guard.policy.listeners.get(link.listener)
+        return rule is not None and rule.names(mechanism)
 
     async def refuse_name(self, link: Link, mechanism: Mechanism, name: str) -> None:
         """
@@ -266,6 +301,7 @@ class Entrance:
             event="login",
             session=session,
             user=avatar.identity.name,
+            **({"actor": avatar.identity.actor} if avatar.identity.actor else {}),
             **self._facts(login.link, login.mechanism),
         )
         return Visit(avatar, login.mechanism, leave)
@@ -324,10 +360,11 @@ async def sasl_dialogue(
     each: SASLMechanism,
     initial: bytes | None,
     ask: Callable[[bytes], Awaitable[bytes]],
-) -> Finished:
+) -> IMailLogin:
     """
-    A SASL exchange, whatever the protocol, from the first response to a name and a password. The
-    policy is asked as soon as the name is known, before the password is asked for.
+    A SASL exchange, whatever the protocol, from the first response to credentials for the portal.
+    The policy is asked as soon as the name is known, before a password is asked for or anything is
+    looked up.
 
     @param initial: the initial response, decoded; None if there was none
     @param ask: sends a challenge and returns the response, both without base64
@@ -337,16 +374,28 @@ async def sasl_dialogue(
     """
     if initial is not None and not each.initial_response:
         raise BadSyntax("no initial response with this mechanism")
-    exchange = each.start()
+    guard, link = protocol.entrance.guard, protocol.link
+    channel = Channel(
+        partial(channel_binding, protocol.transport),
+        protocol.sasl_mechanisms(),
+        guard.proofs.holders.user_of(link),
+    )
+    exchange: Any = each.start(channel)
     outcome = exchange.step(initial)
     asked = False
-    while not isinstance(outcome, Finished):
-        if isinstance(outcome, Failed):
-            if outcome.malformed:
-                raise BadSyntax("no initial response with this mechanism")
-            raise AuthenticationFailed(detail=outcome.public)
+    while isinstance(outcome, Challenge | Lookup):
         if exchange.known_name is not None and not asked:
             asked = True
             await protocol.refuse_name(each.mechanism, exchange.known_name)
-        outcome = exchange.step(await ask(outcome.data))
-    return outcome
+        if isinstance(outcome, Lookup):
+            outcome = exchange.found(await guard.keys(outcome.name, outcome.scheme))
+        else:
+            outcome = exchange.step(await ask(outcome.data))
+    if isinstance(outcome, Failed):
+        if outcome.malformed:
+            raise BadSyntax("no initial response with this mechanism")
+        raise AuthenticationFailed(detail=outcome.detail or outcome.public)
+    login: IMailLogin = outcome.login(
+        link, each.mechanism, protocol.entrance.service, protocol.number
+    )
+    return login

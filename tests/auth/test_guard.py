@@ -230,10 +230,12 @@ def test_an_identity_that_can_be_nobodys_name_lets_nobody_in() -> None:
 
 @pytest.mark.parametrize("other", ["boss", "amy2", "a\0", "nobody"])
 def test_nobody_acts_as_somebody_else(guard: GuardedChecker, people: People, other: str) -> None:
-    """SASL-03"""
+    """SASL-03: and only whoever knows the password learns that there is no right to."""
     with pytest.raises(AuthorizationFailed):
         login(guard, authorization=other)
-    assert people.checked == []
+    with pytest.raises(AuthenticationFailed):
+        login(guard, secret=b"wrong", authorization=other)
+    assert {name for name, _, _ in people.checked} == {"amy"}
 
 
 def test_acting_as_oneself_is_no_acting(guard: GuardedChecker) -> None:

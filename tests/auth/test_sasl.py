@@ -5,25 +5,31 @@ SASL exchanges, fed by hand.
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailaccess.auth.passwords import ScramKeys
 from mailaccess.auth.sasl import (
     MECHANISMS,
     Challenge,
+    Done,
     Failed,
     Finished,
     LoginExchange,
+    Lookup,
     PlainExchange,
     mechanisms,
 )
 
+KEYS = ScramKeys(b"salt", 4096, b"k" * 32, b"s" * 32)
 responses = st.one_of(
     st.none(),
     st.binary(max_size=20),
     st.sampled_from([b"", b"\0", b"amy", b"\0amy\0pw", b"x\0amy\0pw", b"a" * 256, b"p" * 2000]),
+    st.sampled_from([b"n,,n=amy,r=x", b"c=biws,r=x,p=AAAA", b"amy " + b"0" * 32, b"n,,n=,r="]),
     st.lists(st.sampled_from([b"\0", b"amy", b"\xff", b"\xc3\xa9", b"a" * 255]), max_size=6).map(
         b"".join
     ),
@@ -35,11 +41,13 @@ def test_whatever_a_client_sends_an_exchange_answers(
     name: str, tolerant: bool, sent: list[bytes | None]
 ) -> None:
     """SASL-05: zero-length, over-long and out-of-order responses fail cleanly, and stay failed."""
-    exchange = mechanisms(login_initial_is_name=tolerant)[name].start()
+    exchange: Any = mechanisms(login_initial_is_name=tolerant)[name].start()
     over = False
     for each in sent:
         step = exchange.step(each)
-        assert isinstance(step, Challenge | Finished | Failed)
+        if isinstance(step, Lookup):
+            step = exchange.found(KEYS)
+        assert isinstance(step, Challenge | Finished | Done | Failed)
         if over:
             assert isinstance(step, Failed)
         over = over or not isinstance(step, Challenge)

@@ -20,7 +20,6 @@ from twisted.internet.defer import Deferred
 from twisted.mail.pop3 import POP3, IMailbox
 from twisted.python.failure import Failure
 
-from mailaccess.auth.credentials import PasswordLogin
 from mailaccess.errors import AuthenticationFailed, BadSyntax, Refused
 from mailaccess.policy.mechanism import USER_PASS
 from mailaccess.protocols.login import TLSPolicyMixin, sasl_dialogue
@@ -69,17 +68,14 @@ class GuardedPOP3(TLSPolicyMixin, POP3):
         return self._in_turn(self._auth(mechanism, initial))
 
     async def _auth(self, name: bytes, initial: bytes | None) -> None:
-        each = self.entrance.mechanisms.get(name.decode("ascii", "replace").upper())
+        each = self.sasl_mechanism(name)
         if each is None:
             raise BadSyntax("a mechanism of CAPA")
         self.refuse_early(each.mechanism)
         first = None if initial is None else decoded(initial.removeprefix(b"="))
-        said = await sasl_dialogue(self, each, first, self._ask)
-        login = PasswordLogin(
-            said.name, said.secret, self.link, each.mechanism, "pop3", said.authorization
-        )
+        login = await sasl_dialogue(self, each, first, self._ask)
         entered = await self.entrance.portal.login(login, None, IMailbox)
-        self._cbMailbox(entered, said.name.encode())
+        self._cbMailbox(entered, login.name.encode())
 
     async def _ask(self, challenge: bytes) -> bytes:
         self.sendLine(b"+ " + b64encode(challenge))

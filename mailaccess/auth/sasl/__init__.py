@@ -1,29 +1,47 @@
 """
 SASL mechanisms, server side, without I/O: one file each.
 
-A protocol picks from L{MECHANISMS} what its policy allows, calls C{start} and feeds the exchange
-until it gives L{Finished} or L{Failed}. Adding a mechanism: a file with an L{Exchange}, its
-L{Mechanism<mailaccess.policy.mechanism.Mechanism>} in the policy, a row in L{mechanisms}.
+A file says of its mechanism what it is called, what it exposes and what it needs
+(L{Mechanism<mailaccess.policy.mechanism.Mechanism>}: the policy and the lists of capabilities read
+that), what it ends with (credentials that the guard knows how to check), and has an exchange that
+is fed with octets. A protocol picks from L{MECHANISMS} what may be used, calls C{start} and feeds
+the exchange until it ends. Adding a mechanism: a file, and its C{ROWS} in L{mechanisms}.
+
+DIGEST-MD5 is not here and does not come: RFC 6331.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from types import MappingProxyType
 
-from ...policy.mechanism import LOGIN, PLAIN
-from .base import Challenge, Exchange, Failed, Finished, SASLMechanism, Step
+from . import anonymous, crammd5, external, login, plain, scram
+from .base import (
+    NO_CHANNEL,
+    Challenge,
+    Channel,
+    Done,
+    Exchange,
+    Failed,
+    Finished,
+    Lookup,
+    SASLMechanism,
+    Step,
+)
 from .login import LoginExchange
 from .plain import PlainExchange
 
 __all__ = [
     "MECHANISMS",
+    "NO_CHANNEL",
     "Challenge",
+    "Channel",
+    "Done",
     "Exchange",
     "Failed",
     "Finished",
     "LoginExchange",
+    "Lookup",
     "PlainExchange",
     "SASLMechanism",
     "Step",
@@ -39,12 +57,12 @@ def mechanisms(*, login_initial_is_name: bool = False) -> Mapping[str, SASLMecha
         (curl C{--sasl-ir} sends it so); without it that is a malformed command (SASL-02)
     """
     rows = (
-        SASLMechanism(PLAIN, PlainExchange),
-        SASLMechanism(
-            LOGIN,
-            partial(LoginExchange, initial_is_name=login_initial_is_name),
-            initial_response=login_initial_is_name,
-        ),
+        *scram.ROWS,
+        *external.ROWS,
+        *plain.ROWS,
+        *login.rows(login_initial_is_name),
+        *crammd5.ROWS,
+        *anonymous.ROWS,
     )
     return MappingProxyType({each.mechanism.name: each for each in rows})
 

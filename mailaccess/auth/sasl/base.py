@@ -4,21 +4,27 @@ What a SASL exchange looks like from outside: octets in (base64 already removed)
     state      response       step
     fresh      None           the first Challenge (empty where the client speaks first)
     fresh      octets         an initial response (RFC 4422 section 3.3; RFC 4959)
-    asked      octets         the next Challenge, Finished or Failed
+    asked      octets         the next Challenge, a Lookup, Finished, Done or Failed
+    looking    (keys)         as asked, by C{found} instead of C{step}
     over       anything       Failed
 
 An exchange knows nothing of lines, base64, C{*} (the protocol drops the exchange then), policy or
-checkers. It never raises on what a client sends.
+checkers. It never raises on what a client sends. What it ends with is a claim: whether it is true
+is for the guard to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Collection
+from typing import Any, Protocol
 
 import attrs
 
+from ...interfaces import IMailLogin
+from ...policy.link import Link
 from ...policy.mechanism import Mechanism
+from ..credentials import PasswordLogin
+from ..passwords import ScramKeys
 
 
 @attrs.frozen
@@ -31,9 +37,22 @@ class Challenge:
 
 
 @attrs.frozen
+class Lookup:
+    """
+    Give the keys of this user, real ones or (for whoever has none) invented ones, to C{found}.
+
+    @ivar name: as typed
+    @ivar scheme: C{SCRAM-SHA-256} or C{SCRAM-SHA-1}
+    """
+
+    name: str
+    scheme: str
+
+
+@attrs.frozen
 class Finished:
     """
-    All has been said; whether it is true is for the checker.
+    A name and a password.
 
     @ivar name: as typed, never empty
     @ivar secret: never empty, no NUL, at most 1024 octets
@@ -44,6 +63,44 @@ class Finished:
     secret: bytes = attrs.field(repr=False)
     authorization: str = ""
 
+    def login(self, link: Link, mechanism: Mechanism, service: str, session: str) -> IMailLogin:
+        """
+        What goes to the portal.
+        """
+        return PasswordLogin(
+            self.name, self.secret, link, mechanism, service, self.authorization, session
+        )
+
+
+@attrs.frozen
+class Done:
+    """
+    A claim of another kind.
+
+    @ivar name: as typed; empty where only the guard finds out
+    @ivar make: makes the credentials, given C{name}, C{link}, C{mechanism}, C{service},
+        C{authorization} and C{session}
+    @ivar authorization: as L{Finished.authorization}
+    """
+
+    name: str
+    make: Callable[..., Any] = attrs.field(repr=False)
+    authorization: str = ""
+
+    def login(self, link: Link, mechanism: Mechanism, service: str, session: str) -> IMailLogin:
+        """
+        What goes to the portal.
+        """
+        login: IMailLogin = self.make(
+            name=self.name,
+            link=link,
+            mechanism=mechanism,
+            service=service,
+            authorization=self.authorization,
+            session=session,
+        )
+        return login
+
 
 @attrs.frozen
 class Failed:
@@ -52,18 +109,39 @@ class Failed:
 
     @ivar public: for the client; the same whatever was wrong with a name or a password
     @ivar malformed: the command itself was wrong (C{BAD} in IMAP), not the credentials
+    @ivar detail: for the log
     """
 
     public: str = "Invalid credentials"
     malformed: bool = False
+    detail: str = ""
 
 
-Step = Challenge | Finished | Failed
+Step = Challenge | Lookup | Finished | Done | Failed
+
+
+@attrs.frozen
+class Channel:
+    """
+    What an exchange may want to know of its connection.
+
+    @ivar binding: the data of a kind of channel binding (RFC 5056), or None where there is none
+    @ivar offered: names of the mechanisms that are offered now
+    @ivar holder: the user whose certificate the client has shown and proved to have, or empty
+    """
+
+    binding: Callable[[str], bytes | None] = attrs.field(default=lambda kind: None)
+    offered: Collection[str] = ()
+    holder: str = ""
+
+
+NO_CHANNEL = Channel()
 
 
 class Exchange(Protocol):
     """
-    One run of a mechanism.
+    One run of a mechanism. One that ever answers with L{Lookup} has C{found}, too, which takes the
+    keys and gives the next step.
     """
 
     @property
@@ -79,16 +157,27 @@ class Exchange(Protocol):
         """
 
 
+class LookingExchange(Exchange, Protocol):
+    """
+    One that needs to know something of the user.
+    """
+
+    def found(self, keys: ScramKeys) -> Step:
+        """
+        Go on with what was asked for.
+        """
+
+
 @attrs.frozen
 class SASLMechanism:
     """
     A mechanism for AUTHENTICATE and AUTH.
 
     @ivar mechanism: what the policy is asked about; its C{name} is the SASL name
-    @ivar start: makes a fresh exchange
+    @ivar start: makes a fresh exchange; may be given a L{Channel}
     @ivar initial_response: the command may carry one
     """
 
     mechanism: Mechanism
-    start: Callable[[], Exchange]
+    start: Callable[..., Exchange]
     initial_response: bool = True

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import attrs
 
+from ...policy.mechanism import LOGIN
 from ..names import MAX_PASSWORD, BadName, BadPassword, decode_name, prepare_password
-from .base import Challenge, Failed, Finished, Step
+from .base import NO_CHANNEL, Challenge, Channel, Failed, Finished, SASLMechanism, Step
 
 # The draft's own prompts ("User Name", with a NUL) break Outlook; these are what everybody sends.
 NAME_PROMPT = b"Username:"
@@ -65,3 +66,14 @@ class LoginExchange:
             return Finished(name, prepare_password(response))
         except BadPassword:
             return Failed()
+
+
+def rows(initial_is_name: bool) -> tuple[SASLMechanism, ...]:
+    """
+    With or without a tolerance.
+    """
+
+    def start(channel: Channel = NO_CHANNEL) -> LoginExchange:
+        return LoginExchange(initial_is_name)
+
+    return (SASLMechanism(LOGIN, start, initial_response=initial_is_name),)

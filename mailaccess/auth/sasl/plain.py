@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import attrs
 
+from ...policy.mechanism import PLAIN
 from ..names import MAX_NAME, MAX_PASSWORD, BadName, BadPassword, decode_name, prepare_password
-from .base import Challenge, Failed, Finished, Step
+from .base import NO_CHANNEL, Challenge, Channel, Failed, Finished, SASLMechanism, Step
 
 _MAX_MESSAGE = MAX_NAME + 1 + MAX_NAME + 1 + MAX_PASSWORD
 
@@ -51,3 +52,10 @@ def _read(message: bytes) -> Step:
         )
     except (BadName, BadPassword, UnicodeDecodeError):
         return Failed()
+
+
+def _start(channel: Channel = NO_CHANNEL) -> PlainExchange:
+    return PlainExchange()
+
+
+ROWS = (SASLMechanism(PLAIN, _start),)

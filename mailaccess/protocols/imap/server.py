@@ -21,6 +21,7 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from ...errors import AuthenticationFailed, BadSyntax, LimitReached, Refused, TooBig
+from ...interfaces import IMailLogin
 from ...policy.mechanism import Mechanism
 from ...wire.cursor import Cursor
 from ...wire.framing import POST_AUTH, Announced, BadLiteral, Chunk, Event, Framer, Overlong
@@ -412,7 +413,12 @@ class IMAPServer(MailConnection):
 
         @raise Refused: not
         """
-        login = self.password_login(mechanism, name, secret, authorization)
+        return await self.admit_login(self.password_login(mechanism, name, secret, authorization))
+
+    async def admit_login(self, login: IMailLogin) -> Reply:
+        """
+        As L{admit}, with credentials of any kind.
+        """
         self.enter(await self.let_in(login))
         return Reply("Logged in", b"CAPABILITY " + self.capability())
 

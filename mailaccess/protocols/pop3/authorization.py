@@ -161,7 +161,7 @@ async def auth(server: POP3Server, arguments: list[bytes]) -> None:
     if not arguments:
         server.listing(b"", [each.encode("ascii") for each in server.sasl_mechanisms()])
         return
-    each = server.entrance.mechanisms.get(arguments[0].decode("ascii", "replace").upper())
+    each = server.sasl_mechanism(arguments[0])
     if each is None:
         raise NotPermitted("Mechanism not supported")
     initial = None
@@ -183,10 +183,8 @@ async def auth(server: POP3Server, arguments: list[bytes]) -> None:
 
     with server.noting_refusal(each.mechanism):
         server.refuse_early(each.mechanism)
-        said = await sasl_dialogue(server, each, initial, ask)
-    await server.log_in(
-        server.password_login(each.mechanism, said.name, said.secret, said.authorization)
-    )
+        login = await sasl_dialogue(server, each, initial, ask)
+    await server.log_in(login)
 
 
 @table.command("UTF8", State.AUTHORIZATION)

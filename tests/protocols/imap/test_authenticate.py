@@ -143,14 +143,16 @@ def test_names_of_255_octets_are_names(house: Any) -> None:
 
 def test_nobody_acts_as_somebody_else(house: Any) -> None:
     """
-    SASL-03: to act as oneself is the same as not to say so.
+    SASL-03: to act as oneself is the same as not to say so. Only whoever knows the password learns
+    that there is no right to act as another.
     """
     as_bob = plain(b"amy", b"secret", b"bob")
     talk = house.connect()
     assert talk.send(b"a AUTHENTICATE PLAIN " + as_bob) == [
         b"a NO [AUTHORIZATIONFAILED] Not authorized"
     ]
-    assert house.checker.asked == []
+    wrong = plain(b"amy", b"wrong", b"bob")
+    assert talk.send(b"x AUTHENTICATE PLAIN " + wrong) == [b"x" + INVALID]
     as_amy = plain(b"amy", b"secret", b"AMY")
     assert talk.send(b"b AUTHENTICATE PLAIN " + as_amy)[0].startswith(b"b OK ")
 

@@ -63,7 +63,7 @@ async def authenticate(
     (SASL-01).
     """
     connection = session.connection
-    each = connection.entrance.mechanisms.get(mechanism.decode("ascii").upper())
+    each = connection.sasl_mechanism(mechanism)
     if each is None:
         raise NoSuchMechanism
 
@@ -78,5 +78,5 @@ async def authenticate(
 
     with connection.noting_refusal(each.mechanism):
         connection.refuse_early(each.mechanism)
-        said = await sasl_dialogue(connection, each, initial, ask)
-    return await connection.admit(each.mechanism, said.name, said.secret, said.authorization)
+        login = await sasl_dialogue(connection, each, initial, ask)
+    return await connection.admit_login(login)

@@ -1,0 +1,69 @@
+"""
+ANONYMOUS: RFC 4505. Off unless a listener names it and the site says which user's mail everybody
+may read.
+"""
+
+from __future__ import annotations
+
+import attrs
+from zope.interface import implementer
+
+from ...policy.link import Link
+from ...policy.mechanism import Exposes, Mechanism, Needs
+from ..interfaces import IAnonymousLogin
+from .base import NO_CHANNEL, Challenge, Channel, Done, Failed, SASLMechanism, Step
+
+ANONYMOUS = Mechanism(
+    "ANONYMOUS",
+    Exposes.NOTHING,
+    initial=True,
+    needs=Needs.NOTHING,
+    default=False,
+    weak="whoever can connect may read, and change, that user's mail",
+)
+
+_MOST = 1020  # octets: 255 characters (RFC 4505 section 2)
+
+
+@implementer(IAnonymousLogin)
+@attrs.frozen
+class AnonymousLogin:
+    """
+    Nobody in particular. What the client says of itself (the trace) is not believed and not kept.
+    """
+
+    name: str
+    link: Link
+    mechanism: Mechanism
+    service: str
+    authorization: str = ""
+    session: str = ""
+
+
+@attrs.define
+class AnonymousExchange:
+    """
+    One message, which may be empty.
+    """
+
+    known_name: str | None = attrs.field(default=None, init=False)
+    _state: str = attrs.field(default="fresh", init=False)
+
+    def step(self, response: bytes | None) -> Step:
+        """
+        An empty challenge, then the message.
+        """
+        state, self._state = self._state, "over"
+        if state == "fresh" and response is None:
+            self._state = "asked"
+            return Challenge(b"")
+        if response is None or state == "over" or len(response) > _MOST:
+            return Failed()
+        return Done("anonymous", AnonymousLogin)
+
+
+def _start(channel: Channel = NO_CHANNEL) -> AnonymousExchange:
+    return AnonymousExchange()
+
+
+ROWS = (SASLMechanism(ANONYMOUS, _start),)

@@ -20,6 +20,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TextIO
 
 from twisted.logger import ILogObserver, LogEvent, formatEvent
@@ -99,8 +100,14 @@ def _traceback(event: LogEvent) -> str:
 
 
 def _time(event: LogEvent) -> str:
-    moment = datetime.fromtimestamp(event.get("log_time", 0.0), UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+    moment = event.get("log_time", 0.0)
+    second = int(moment)
+    return f"{_second(second)}.{int((moment - second) * 1000):03}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _value(key: str, value: Any) -> Any:
@@ -127,6 +134,14 @@ def _written(key: str, value: Any) -> str:
     text = str(value)
     if key not in _QUOTED and _BARE.fullmatch(text):
         return text
+    return _quoted(text)
+
+
+@lru_cache(maxsize=1024)
+def _quoted(text: str) -> str:
+    """
+    Names and ciphers come again and again.
+    """
     return '"' + "".join(map(_escaped, text)) + '"'
 
 

@@ -20,9 +20,16 @@ def commands() -> Sequence[Command]:
     """
     All subcommands, in the order of the help.
     """
-    from . import check, explain, options, passwd
+    from . import check, explain, matrix, options, passwd, policydiff
 
-    return (check.command, explain.command, passwd.command, options.command)
+    return (
+        check.command,
+        explain.command,
+        matrix.command,
+        policydiff.command,
+        passwd.command,
+        options.command,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

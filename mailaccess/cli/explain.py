@@ -37,7 +37,7 @@ def _arguments(parser: ArgumentParser) -> None:
 
 
 def _run(chosen: Namespace) -> int:
-    rehearsal = _rehearsal(chosen.file)
+    rehearsal = rehearse(chosen.file)
     try:
         tls = chosen.tls or (
             "none" if rehearsal.listener(chosen.listener).tls != "implicit" else "1.3"
@@ -53,7 +53,13 @@ def _run(chosen: Namespace) -> int:
     return 0
 
 
-def _rehearsal(path: str) -> Rehearsal:
+def rehearse(path: str) -> Rehearsal:
+    """
+    A rehearsal of a configuration file.
+
+    @raise Failed: it cannot be rehearsed
+    @raise mailaccess.errors.ConfigurationErrors: all that is wrong with it
+    """
     try:
         return Rehearsal(load(path))
     except NotPlayable as error:

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 import attrs
 
 from mailaccess.policy.link import Layer
-from mailaccess.policy.rules import day_over
+from mailaccess.policy.rules import DEMAND_KEYS, day_over
 from mailaccess.policy.tls import ListenerRule, PersonRule, TLSPolicy, Verdict
 
 from .settings import ListenerSettings, RuleSettings, Settings
@@ -39,10 +39,14 @@ def tls_policy(
 
 def policy_of(settings: Settings) -> TLSPolicy:
     """
-    The policy of a whole configuration. What records demand is looked up where records are files.
+    The policy of a whole configuration. What records demand besides privacy is looked up where that
+    costs nothing, in files, and in directories that have attributes for it.
     """
-    files = any(each.type == "file" for each in settings.users)
-    return tls_policy(settings.listeners, settings.rule, files)
+    looked_up = any(
+        each.type == "file" or DEMAND_KEYS.intersection(getattr(each, "fields", ()))
+        for each in settings.users
+    )
+    return tls_policy(settings.listeners, settings.rule, looked_up)
 
 
 def _listener_rule(settings: ListenerSettings) -> ListenerRule:

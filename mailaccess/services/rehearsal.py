@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
@@ -24,12 +24,13 @@ from mailaccess.auth.chain import CheckerChain
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
 from mailaccess.auth.passwdfile import PasswordFile, Unusable
+from mailaccess.auth.passwdlines import read_lines
 from mailaccess.auth.passwords import Limits as HashLimits
 from mailaccess.errors import AuthenticationFailed
 from mailaccess.interfaces import IChecksPasswords, Identity, IKnowsPeople
 from mailaccess.policy.link import Link
 from mailaccess.policy.mechanism import APOP, LOGIN_COMMAND, USER_PASS, Mechanism
-from mailaccess.policy.tls import Decision, TLSPolicy
+from mailaccess.policy.tls import Decision, Person, TLSPolicy
 from mailaccess.protocols.connection import MailFactory
 from mailaccess.protocols.sweep import Sweep
 
@@ -116,9 +117,10 @@ class Rehearsal:
         self.settings = settings
         self.policy = policy_of(settings)
         self.listeners = {each.label: each for each in settings.listeners}
-        self.files = [_password_file(each, settings) for each in settings.users]
+        files = [each for each in settings.users if each.type == "file"]
+        self._known = sorted({name for each in files for name in _names(each, settings)})
         clock = Clock()
-        people = _People(CheckerChain(self.files))
+        people = _People(CheckerChain([_password_file(each, settings) for each in files]))
         self._guard = _guard(self.policy, people, settings)
         self._factories = _factories(settings, self._guard, clock)
         # Somebody of whom nothing is known, not even a name that a rule could match.
@@ -174,6 +176,19 @@ class Rehearsal:
         if listener.protocol == "pop3" and self.settings.pop3.apop:
             own.append(APOP)
         return own + [each.mechanism for each in entrance.mechanisms.values()]
+
+    def person(self, name: str) -> Person:
+        """
+        What is known of a user.
+        """
+        said = now(self._guard.checker.attributes(name))
+        return Person(name, said or {}, (said or {}).get("policy_source", ""))
+
+    def known(self) -> list[str]:
+        """
+        The names that have records in password files.
+        """
+        return self._known
 
     def decide(self, link: Link, mechanism: Mechanism, user: str = "") -> Decision:
         """
@@ -241,6 +256,15 @@ def _password_file(users: Any, settings: Settings) -> PasswordFile:
     except Unusable as error:
         raise NotPlayable(f"{users.path}: {error}") from None
     return file
+
+
+def _names(users: Any, settings: Settings) -> Collection[str]:
+    try:
+        with open(users.path, "rb") as file:
+            text = file.read()
+    except OSError as error:
+        raise NotPlayable(f"{users.path}: {error.strerror}") from None
+    return read_lines(text, HashLimits(clear_text=True), settings.mail.domain).lines.keys()
 
 
 def _guard(policy: TLSPolicy, people: Any, settings: Settings) -> GuardedChecker:

@@ -9,7 +9,7 @@ log says so. A line that is wrong is reported with its number and hides no other
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -117,12 +117,6 @@ class PasswordFile:
         if not right:
             raise AuthenticationFailed(detail=f"{self.label}: wrong password for {name!r}")
         return self._identity(record)
-
-    def names(self) -> Collection[str]:
-        """
-        All names that have a line now.
-        """
-        return self._contents.lines.keys() if self._contents is not None else ()
 
     async def attributes(self, name: str) -> Mapping[str, str] | None:
         """

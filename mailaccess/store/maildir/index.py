@@ -206,10 +206,13 @@ def _prepare_or_replace(path: str) -> bool:
 
 
 def _prepare(path: str) -> bool:
-    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
     # SQLite would take the umask's word for who may read it, and its other files go by this one.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-    connection = apsw.Connection(path, flags=flags)
+    # One that is there is not opened here: closing it would take away the locks that other
+    # connections of this process have, and the next process to leave would remove their log.
+    with contextlib.suppress(FileExistsError):
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        os.close(os.open(path, flags, 0o600))
+    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW)
     try:
         connection.set_busy_timeout(_BUSY_MILLISECONDS)
         version = connection.pragma("user_version")

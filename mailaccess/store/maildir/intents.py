@@ -49,33 +49,32 @@ class Intent:
     """
     What one job is about to do.
 
-    @ivar record: inode of the record that decides
-    @ivar mailbox: the mailbox whose row tells whether it was done
+    @ivar mailbox: the mailbox whose row tells whether it was done, with the token that only this
+        row ever has
     @ivar uid: the first UID that it gives there, or 0 if it takes the directory away
     """
 
-    record: int
     mailbox: int
+    token: int
     directory: str
-    uid_validity: int
     uid: int
     steps: Sequence[Step]
 
     @classmethod
-    def on(cls, record: int, box: Box, uid: int, steps: Iterable[Step]) -> Intent:
+    def on(cls, box: Box, uid: int, steps: Iterable[Step]) -> Intent:
         """
         With a mailbox as it is before the job.
         """
-        return cls(record, box.id, box.directory, box.uid_validity, uid, list(steps))
+        return cls(box.id, box.token, box.directory, uid, list(steps))
 
-    def left_undone(self, record: int, found: Index) -> bool:
+    def left_undone(self, found: Index) -> bool:
         """
         Whether the job certainly was not committed.
         """
         box = found.box(self.mailbox)
-        if self.record != record or box is None or box.directory != self.directory:
+        if box is None or (box.token, box.directory) != (self.token, self.directory):
             return False
-        return box.uid_validity == self.uid_validity and (not self.uid or box.uid_next <= self.uid)
+        return not self.uid or box.uid_next <= self.uid
 
 
 def note(tree: Tree, intent: Intent) -> None:
@@ -140,7 +139,7 @@ def _intent(values: Any) -> Intent:
     return Intent(**values, steps=steps)
 
 
-def recover(tree: Tree, record: int, found: Index) -> bool:
+def recover(tree: Tree, found: Index) -> bool:
     """
     Put back what was not committed; inside a transaction, which keeps living jobs out. Returns
     whether there was anything.
@@ -148,7 +147,7 @@ def recover(tree: Tree, record: int, found: Index) -> bool:
     if not pending(tree):
         return False
     for intent in reversed(load(tree)):
-        if intent.left_undone(record, found):
+        if intent.left_undone(found):
             _put_back(tree, intent.steps)
     clear(tree)
     return True

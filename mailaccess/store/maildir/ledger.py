@@ -181,7 +181,7 @@ class Ledger:
 
         @param uid: as in L{intents.Intent}
         """
-        intents.note(self.tree, intents.Intent.on(self.inode, box, uid, steps))
+        intents.note(self.tree, intents.Intent.on(box, uid, steps))
 
     def recover(self) -> None:
         """
@@ -198,7 +198,7 @@ class Ledger:
     def _begin(self) -> None:
         self._check_place()
         self.index.run("BEGIN IMMEDIATE")
-        self.recovered = intents.recover(self.tree, self.inode, self.index)
+        self.recovered = intents.recover(self.tree, self.index)
 
     def _times(self, directory: str) -> tuple[int, int]:
         with self.tree.open(directory) as at:

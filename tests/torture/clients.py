@@ -120,7 +120,7 @@ class Worker:
             raise Lost(str(error)) from error
 
     def _own(self) -> list[str]:
-        return [name for name in self.oracle.mailboxes if name.startswith(f"{self.name}.")]
+        return [name for name in list(self.oracle.mailboxes) if name.startswith(f"{self.name}.")]
 
     def _mailbox(self) -> str:
         return self.random.choice([*SHARED, *self._own()])

@@ -192,8 +192,8 @@ class Oracle:
 
     def _subscriptions(self, commands: list[Command], found: Found, wrong: list[str]) -> None:
         open_names = {c.name for c in commands if c.kind in ("subscribe", "unsubscribe")}
-        for name in sorted((self.subscribed ^ found.subscribed) - open_names):
-            wrong.append(f"subscription of {name}: {name in found.subscribed}")
+        changed = sorted((self.subscribed ^ found.subscribed) - open_names)
+        wrong += [f"subscription of {name}: {name in found.subscribed}" for name in changed]
 
     def _mailbox(self, name: str, now: Mailbox, commands: list[Command], wrong: list[str]) -> None:
         was = self.mailboxes[name]

@@ -10,43 +10,79 @@ where it was seen last. Programs beside the server call L{Shadow.sync} for what 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import stat
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from tests.torture.syncs import watch_sqlite
+
 
 @attrs.frozen(eq=False)
 class Shadow:
     """
-    @ivar place: the copies; C{mail}: what is copied
+    @ivar place: the copies: a file per inode, and one with what all directories hold, so that it
+        changes at once
+    @ivar mail: what is copied
     """
 
     place: Path
     mail: Path
     _lock: Any = attrs.field(factory=threading.Lock)
 
-    def sync(self, path: str) -> None:
+    def sync(self, path: str, data: bytes | None = None) -> None:
         """
-        A file or directory was synced.
+        A file or directory was synced; a file with C{data} in it, if they are given.
         """
         if not f"{path}/".startswith(f"{self.mail}/"):
             return
-        with self._lock, contextlib.suppress(FileNotFoundError):
+        with self._alone(), contextlib.suppress(FileNotFoundError):
             found = os.stat(path)
             if stat.S_ISDIR(found.st_mode):
-                names = {}
-                for entry in os.scandir(path):
-                    with contextlib.suppress(FileNotFoundError):
-                        names[entry.name] = (entry.inode(), entry.is_dir(follow_symlinks=False))
-                self._write(f"d{found.st_ino}", json.dumps(names).encode())
+                self._sync_directory(str(found.st_ino), path)
             else:
-                self._write(f"f{found.st_ino}", Path(path).read_bytes(), found.st_mtime_ns)
+                data = Path(path).read_bytes() if data is None else data
+                self._write(f"f{found.st_ino}", data, found.st_mtime_ns)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        # Several processes sync, and one of them may be killed at any moment.
+        with self._lock, (self.place / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _sync_directory(self, number: str, path: str) -> None:
+        """
+        A rename is seen in both directories or in none: what left this one has arrived, and what
+        arrived has left.
+        """
+        everything = self._load()
+        names = _scan(path)
+        before = set(map(tuple, everything.get(number, {}).values()))
+        moved = before ^ set(names.values())
+        for folder, _, _ in os.walk(self.mail) if moved else ():
+            with contextlib.suppress(FileNotFoundError):
+                known = everything.get(str(os.stat(folder).st_ino), {})
+                for name in [name for name, value in known.items() if tuple(value) in moved]:
+                    del known[name]
+                known.update({n: value for n, value in _scan(folder).items() if value in moved})
+                everything[str(os.stat(folder).st_ino)] = known
+        everything[number] = names
+        self._write("names", json.dumps(everything).encode())
+
+    def _load(self) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads((self.place / "names").read_bytes())
+        except FileNotFoundError:
+            return {}
+        return found
 
     def _write(self, name: str, data: bytes, modified: int = 0) -> None:
         temporary = self.place / f".{name}.{os.getpid()}"
@@ -59,57 +95,44 @@ class Shadow:
         """
         Make the mail what was synced of it.
         """
-        top = os.stat(self.mail).st_ino
         fresh = self.mail.with_name(self.mail.name + ".fresh")
-        seen: dict[int, tuple[int, Path]] = {}
-        self._restore(top, fresh, seen)
+        self._restore(os.stat(self.mail).st_ino, fresh)
         shutil.rmtree(self.mail)
         fresh.rename(self.mail)
         for each in self.place.iterdir():
             each.unlink()
         for folder, _, files in os.walk(self.mail):
-            for name in (".", *files):
-                self.sync(os.path.join(folder, name) if name != "." else folder)
+            for name in files:
+                self.sync(os.path.join(folder, name))
+            self.sync(folder)
 
-    def _restore(self, inode: int, target: Path, seen: dict[int, tuple[int, Path]]) -> None:
-        # Breadth does not matter; a Maildir is three levels deep.
+    def _restore(self, inode: int, target: Path) -> None:
+        everything = self._load()
         waiting = [(inode, target)]
         while waiting:
             number, path = waiting.pop()
             path.mkdir()
-            names = self.place / f"d{number}"
-            if not names.exists():
-                continue
-            when = names.stat().st_mtime_ns
-            for name, (child, is_directory) in json.loads(names.read_bytes()).items():
+            for name, (child, is_directory) in everything.get(str(number), {}).items():
+                copy = self.place / f"f{child}"
                 if is_directory:
                     waiting.append((child, path / name))
-                    continue
-                before = seen.get(child)
-                copy = self.place / f"f{child}"
-                if before is not None and not self._linked(before[1], path / name):
-                    # One file in two directories was renamed: the one synced last is right.
-                    if before[0] > when:
-                        continue
-                    before[1].unlink()
-                seen[child] = (when, path / name)
-                if copy.exists():
+                elif copy.exists():
                     shutil.copy2(copy, path / name)
                 else:
                     (path / name).touch()
 
-    @staticmethod
-    def _linked(one: Path, other: Path) -> bool:
-        # Copies are links with other bases; a rename within the mail keeps the base or the mailbox.
-        return one.name.partition(":")[0] != other.name.partition(":")[0]
+
+def _scan(path: str) -> dict[str, tuple[int, bool]]:
+    """
+    By name: the inode, and whether it is one of a directory.
+    """
+    return {e.name: (e.inode(), e.is_dir(follow_symlinks=False)) for e in os.scandir(path)}
 
 
 def install(place: Path, mail: Path) -> None:
     """
     From here on, what this process syncs is copied.
     """
-    import apsw
-
     shadow = Shadow(place, mail)
     real = os.fsync
 
@@ -118,28 +141,4 @@ def install(place: Path, mail: Path) -> None:
         shadow.sync(os.readlink(f"/proc/self/fd/{descriptor}"))
 
     os.fsync = fsync
-
-    class File(apsw.VFSFile):  # type: ignore[misc]
-        def __init__(self, name: Any, flags: list[int]) -> None:
-            self.path = name.filename() if isinstance(name, apsw.URIFilename) else name
-            super().__init__("", name, flags)
-
-        def xSync(self, flags: int) -> None:
-            super().xSync(flags)
-            if self.path:
-                shadow.sync(self.path)
-                shadow.sync(os.path.dirname(self.path))
-
-    class Files(apsw.VFS):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__("shadow", "", makedefault=True)
-
-        def xOpen(self, name: Any, flags: list[int]) -> File:
-            return File(name, flags)
-
-        def xDelete(self, name: str, sync: bool) -> None:
-            super().xDelete(name, sync)
-            if sync:
-                shadow.sync(os.path.dirname(name))
-
-    install.kept = Files()  # type: ignore[attr-defined]
+    install.kept = watch_sqlite(lambda _: None, shadow.sync)  # type: ignore[attr-defined]

@@ -4,14 +4,16 @@ Settings that are right each by itself and cannot be meant together.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
+
+from mailaccess.auth.sasl import MECHANISMS
 
 from . import demands
 from .directories import contradicted
 from .ldapsettings import LDAPSettings
 from .problems import Document
-from .settings import Settings
+from .settings import ListenerSettings, Settings
 
 
 def contradictions(document: Document, settings: Settings) -> None:
@@ -58,9 +60,10 @@ def _tls_has_a_certificate(document: Document, settings: Settings) -> None:
 
 def _mechanisms_fit(document: Document, settings: Settings) -> None:
     of_protocol = {
-        "imap": {"PLAIN", "LOGIN", "LOGIN command"},
-        "pop3": {"PLAIN", "LOGIN", "USER", "APOP"},
+        "imap": {*MECHANISMS, "LOGIN command"},
+        "pop3": {*MECHANISMS, "USER", "APOP"},
     }
+    readable = any(getattr(each, "clear_text", False) for each in settings.users)
     for position, each in enumerate(settings.listener):
         path = ("listener", position, "mechanisms")
         for name in each.mechanisms:
@@ -72,9 +75,17 @@ def _mechanisms_fit(document: Document, settings: Settings) -> None:
             document.wrong(
                 path, 'has "APOP", which is off; add apop = true to [pop3], or remove it'
             )
-    if settings.pop3.apop and not any(
-        getattr(each, "clear_text", False) for each in settings.users
+        for name, text in _lacking(each, settings, readable):
+            if name in each.mechanisms:
+                document.wrong(path, f'has "{name}", {text}')
+    if settings.login.anonymous and not any(
+        "ANONYMOUS" in each.mechanisms for each in settings.listener
     ):
+        document.wrong(
+            ("login", "anonymous"),
+            'is used by no listener; add mechanisms = ["ANONYMOUS", ...] to one, or remove it',
+        )
+    if settings.pop3.apop and not readable:
         document.wrong(
             ("pop3", "apop"),
             "is on, but needs passwords that can be recovered; add clear_text = true to the"
@@ -85,6 +96,29 @@ def _mechanisms_fit(document: Document, settings: Settings) -> None:
         document.wrong(
             ("pop3", "apop"),
             'is on, but no listener offers it; add mechanisms = ["USER", "PLAIN", "APOP"] to one',
+        )
+
+
+def _lacking(
+    listener: ListenerSettings, settings: Settings, readable: bool
+) -> Iterator[tuple[str, str]]:
+    """
+    Mechanisms that lack something, and what.
+    """
+    if not readable:
+        yield (
+            "CRAM-MD5",
+            "which needs passwords that can be recovered; add clear_text = true to the [[users]]"
+            " whose file has {PLAIN} entries",
+        )
+    if not settings.login.anonymous:
+        yield "ANONYMOUS", "but nobody's mail to show; add anonymous to [login]"
+    if listener.client_certificate == "no":
+        yield "EXTERNAL", 'but asks for no certificate; add client_certificate = "ask"'
+    if not settings.login.certificate_name and not settings.certificate:
+        yield (
+            "EXTERNAL",
+            "but certificates are for nobody; add certificate_name to [login]",
         )
 
 

@@ -6,11 +6,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from mailaccess.auth.sasl import MECHANISMS
+from mailaccess.policy.mechanism import Exposes
 from mailaccess.policy.tls import Verdict
 
 from .kinds import nearest
 from .problems import Document
 from .settings import ListenerSettings, RuleSettings, Settings
+
+HIDING = frozenset(
+    ["APOP"]
+    + [
+        name
+        for name, each in MECHANISMS.items()
+        if each.mechanism.exposes is not Exposes.PASSWORD and not each.mechanism.binds
+    ]
+)
+"""Mechanisms by which somebody may log in where nothing is private."""
 
 
 def _listeners(document: Document, settings: Settings) -> None:
@@ -56,7 +68,7 @@ def _nobody(it: ListenerSettings) -> Iterator[tuple[str, str]]:
         yield "minimum_tls", 'asks for TLS, which is not there; write tls = "starttls"'
     elif it.minimum_layer and not it.private:
         yield "minimum_layer", 'asks for a layer, which is not there; write tls = "starttls"'
-    elif it.cleartext == "refuse" and not it.private and "APOP" not in it.mechanisms:
+    elif it.cleartext == "refuse" and not it.private and not HIDING.intersection(it.mechanisms):
         yield (
             "tls",
             'refuses every password here, nobody could log in; write "starttls",'

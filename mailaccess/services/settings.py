@@ -14,6 +14,8 @@ from collections.abc import Mapping
 
 import attrs
 
+from mailaccess.auth.sasl import MECHANISMS
+
 from .kinds import (
     Addresses,
     Day,
@@ -28,6 +30,7 @@ from .kinds import (
     Words,
 )
 from .ldapsettings import LDAPSettings
+from .loginsettings import CertificateSettings, LoginSettings
 from .options import REQUIRED, option, section
 
 STANDARD_PORTS: Mapping[tuple[str, bool], int] = {
@@ -40,7 +43,7 @@ STANDARD_PORTS: Mapping[tuple[str, bool], int] = {
 
 CLEARTEXT = ("refuse", "report", "allow")
 TLS_VERSIONS = ("1.2", "1.3")
-MECHANISM_NAMES = ("PLAIN", "LOGIN", "LOGIN command", "USER", "APOP")
+MECHANISM_NAMES = (*MECHANISMS, "LOGIN command", "USER", "APOP")
 
 
 @attrs.frozen(kw_only=True)
@@ -76,7 +79,9 @@ class UsersSettings:
     type: str = option(Text(("file", "ldap")), REQUIRED, "`file`")
     path: str = option(FileName(), REQUIRED, "the password file; read again when it changes")
     clear_text: bool = option(
-        Switch(), False, "accept `{PLAIN}` entries: for tests, and for APOP, which needs them"
+        Switch(),
+        False,
+        "accept `{PLAIN}` entries: for tests, and for APOP and CRAM-MD5, which need them",
     )
     source: str = "default"
 
@@ -151,7 +156,10 @@ class ListenerSettings:
         "rules for users may open what `cleartext`, `minimum_layer` and `minimum_tls` refuse",
     )
     mechanisms: tuple[str, ...] = option(
-        Words(MECHANISM_NAMES), [], "ways to log in; empty for all but APOP"
+        Words(MECHANISM_NAMES),
+        [],
+        "ways to log in; empty for all but APOP, CRAM-MD5 and ANONYMOUS, and SCRAM only if every"
+        " user has its keys",
     )
     private: tuple[str, ...] = option(
         Networks(), [], "clients whose connections count as private without TLS"
@@ -319,6 +327,8 @@ class Settings:
     tls: TLSSettings = section(TLSSettings)
     listener: tuple[ListenerSettings, ...] = section(ListenerSettings, many=True)
     rule: tuple[RuleSettings, ...] = section(RuleSettings, many=True)
+    login: LoginSettings = section(LoginSettings)
+    certificate: tuple[CertificateSettings, ...] = section(CertificateSettings, many=True)
     limits: Limits = section(Limits)
     pop3: POP3Settings = section(POP3Settings)
     log: LogSettings = section(LogSettings)

@@ -39,6 +39,7 @@ from .directories import directory
 from .factories import Factories
 from .ldapsettings import LDAPSettings
 from .listeners import Listener
+from .logins import proofs_of, rights_of, weak_mechanisms
 from .logs import LogWriter
 from .policies import policy_of
 from .process import MayNotRun, become, check_may_serve, harden
@@ -46,6 +47,7 @@ from .realm import MailRealm
 from .reload import Reloading
 from .settings import MailSettings, Settings, UsersSettings
 from .sockets import CannotListen, Inherited
+from .summary import policy_lines, weaknesses
 from .tls import ServerTLS
 from .watchdog import Watchdog
 
@@ -116,13 +118,16 @@ class MailService(MultiService):
         self.password_files: list[PasswordFile] = []
         self.directories: list[LDAPChecker] = []
         sources = [self._source(each, reactor, pool) for each in settings.users]
+        checker = CheckerChain(sources)
         guard = GuardedChecker(
             policy,
-            CheckerChain(sources),
+            checker,
             AccountGate(time.time),
             domain,
             Throttle(reactor),
             reactor,
+            proofs_of(settings, checker, tls.certificates if tls else None),
+            rights_of(settings),
         )
         store = (
             accounts
@@ -158,6 +163,7 @@ class MailService(MultiService):
             )
             listener.setServiceParent(self.listeners)  # type: ignore[no-untyped-call]
         hangup = [log_writer.reopen] if log_writer is not None else []
+        hangup.append(self.tell_policy)
         if settings.server.watchdog:
             self._add(Watchdog(reactor, settings.server.watchdog / 1000))
         self._add(self.listeners, Reloading(reactor, tls, hangup))
@@ -190,6 +196,14 @@ class MailService(MultiService):
                 raise MayNotRun(f"{each.label}: {error}; see mailaccess check") from None
             for problem in problems:
                 log.warn("{problem}", problem=problem)
+        for listener, mechanism in weak_mechanisms(self.settings):
+            log.warn(
+                "weak mechanism",
+                event="weak-mechanism",
+                listener=listener,
+                method=mechanism.name,
+                reason=mechanism.weak,
+            )
 
     def setServiceParent(self, parent: Any) -> None:
         """
@@ -223,8 +237,18 @@ class MailService(MultiService):
         try:
             check_may_serve(self.settings.listeners)
             super().startService()  # type: ignore[no-untyped-call]
+            self.tell_policy()
         except (CannotListen, MayNotRun) as error:
             raise SystemExit(f"mailaccess: {error}") from None
+
+    def tell_policy(self) -> None:
+        """
+        Log what the policy is, for people, and what in it is weak.
+        """
+        for line in policy_lines(self.settings):
+            log.info("policy: {text}", event="policy", text=line)
+        for line in weaknesses(self.settings, time.time()):
+            log.warn("weak: {text}", event="policy-weak", text=line)
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:

@@ -11,6 +11,7 @@ import grp
 import os
 import pwd
 import stat
+import time
 
 from mailaccess.auth.passwdlines import read_lines
 from mailaccess.auth.passwords import Limits
@@ -22,6 +23,7 @@ from .directories import checked
 from .ldapsettings import LDAPSettings
 from .problems import Document
 from .settings import Settings, UsersSettings
+from .summary import policy_lines, weaknesses
 
 MOST_LINES = 50
 """Of bad lines of one password file, so many are named."""
@@ -47,9 +49,8 @@ def check(path: str) -> tuple[list[str], list[str]]:
     _user(document, settings)
     if settings.log.file and not os.path.isdir(os.path.dirname(settings.log.file)):
         document.wrong(("log", "file"), "is in a directory that does not exist; make it")
-    summary += [
-        f"listener {it.label}: port {it.port_number}, tls {it.tls}" for it in settings.listeners
-    ]
+    summary += [f"policy: {each}" for each in policy_lines(settings)]
+    summary += [f"warning: {each}" for each in weaknesses(settings, time.time())]
     document.sort()
     return document.problems, summary
 

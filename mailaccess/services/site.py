@@ -48,6 +48,7 @@ from .reload import Reloading
 from .settings import MailSettings, Settings, UsersSettings
 from .sockets import CannotListen, Inherited
 from .summary import policy_lines, weaknesses
+from .summary import policy_lines, weaknesses
 from .tls import ServerTLS
 from .watchdog import Watchdog
 
@@ -164,6 +165,7 @@ class MailService(MultiService):
             listener.setServiceParent(self.listeners)  # type: ignore[no-untyped-call]
         hangup = [log_writer.reopen] if log_writer is not None else []
         hangup.append(self.tell_policy)
+        hangup.append(self.tell_policy)
         if settings.server.watchdog:
             self._add(Watchdog(reactor, settings.server.watchdog / 1000))
         self._add(self.listeners, Reloading(reactor, tls, hangup))
@@ -238,8 +240,18 @@ class MailService(MultiService):
             check_may_serve(self.settings.listeners)
             super().startService()  # type: ignore[no-untyped-call]
             self.tell_policy()
+            self.tell_policy()
         except (CannotListen, MayNotRun) as error:
             raise SystemExit(f"mailaccess: {error}") from None
+
+    def tell_policy(self) -> None:
+        """
+        Log what the policy is, for people, and what in it is weak.
+        """
+        for line in policy_lines(self.settings):
+            log.info("policy: {text}", event="policy", text=line)
+        for line in weaknesses(self.settings, time.time()):
+            log.warn("weak: {text}", event="policy-weak", text=line)
 
     def tell_policy(self) -> None:
         """

@@ -49,12 +49,23 @@ class Live:
                 break
         else:
             raise AssertionError("".join(self.lines))
+        self.news = threading.Condition()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        self.lines += self.process.stdout
+        for line in self.process.stdout:
+            with self.news:
+                self.lines.append(line)
+                self.news.notify_all()
+
+    def wait_for(self, text: str) -> None:
+        """
+        Until a line that has this in it was written.
+        """
+        with self.news:
+            assert self.news.wait_for(lambda: any(text in each for each in self.lines), 30)
 
     def stop(self) -> str:
         """

@@ -81,7 +81,7 @@ def test_check_is_content_with_a_site_that_would_start(
     told = capsys.readouterr().out
     assert "certificate mail.example.org: good until" in told
     assert "users: 1 users" in told
-    assert "listener imaps: port 993, tls implicit" in told
+    assert "policy: imaps (993), pop3s (995): TLS from the start" in told
 
 
 def test_check_takes_clear_passwords_only_where_the_server_does(

@@ -36,6 +36,7 @@ from ...errors import (
     Refused,
 )
 from ...interfaces import IChecksPasswords, Identity, IKnowsPeople
+from ..interfaces import IFindsUsers
 from ..memory import Fingerprints, Remembered
 from ..passwords import DEFAULT_LIMITS, BadHash, Limits, dummy, verify
 from ..pool import HashPool
@@ -77,7 +78,7 @@ class Remembering:
     size: int = 10_000
 
 
-@implementer(IChecksPasswords, IKnowsPeople)
+@implementer(IChecksPasswords, IKnowsPeople, IFindsUsers)
 class LDAPChecker:
     """
     A checker over one directory.

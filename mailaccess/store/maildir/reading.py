@@ -212,7 +212,6 @@ class Reader:
         account = self._shared.account
         kept = account.recall.descriptions(self._token, sorted(uids))
         structures: dict[int, Sequence[bytes] | None] = {}
-        fields: dict[int, Sequence[bytes] | None] = {}
         until = account.seconds() + _SLICE
         for uid in uids:
             if kept.get(uid) is None:
@@ -221,11 +220,10 @@ class Reader:
                     description = await self._aside(data, describe)
                     if uid not in kept:
                         structures[uid] = kinds.described(description)
-                        fields[uid] = await self._aside(data, _usual_fields)
                     kept[uid] = description
                 until = await self._pause(until)
         if structures:
-            self._keep({kinds.DESCRIPTION: structures, kinds.FIELDS: fields})
+            self._keep({kinds.DESCRIPTION: structures})
         return [kept.get(uid) for uid in uids]
 
     async def fields(self, uids: Sequence[int], names: Collection[bytes]) -> Sequence[bytes | None]:
@@ -267,10 +265,6 @@ class Reader:
     def _keep(self, found: Mapping[Kind, Values]) -> None:
         account = self._shared.account
         account.accounts.keeper.keep(account.recall.path, self._token, found)
-
-
-def _usual_fields(data: bytes) -> Sequence[bytes] | None:
-    return kinds.usual_fields(data[: header_end(data)])
 
 
 def _header_of(data: bytes) -> bytes:

@@ -33,6 +33,9 @@ ROWS = 1024
 FEWEST, MOST = 16, 512
 """Messages in a batch of descriptions or headers; it grows as far as they are small."""
 
+NEAR = 256
+"""Messages at the end of a mailbox among which the recent ones usually are."""
+
 WHOLE = 64
 """Messages in a batch of whole messages; they are read one at a time all the same."""
 
@@ -172,7 +175,7 @@ async def run(session: Session, plan: Plan, rows: Sequence[int]) -> bool:
     @return: whether all of them were there
     """
     complete = True
-    recents, lowest = _recents(session.selected) if plan.shows_flags else ((), 0)
+    lowest = _lowest_recent(session.selected) if plan.shows_flags else None
     small = not (plan.describes or plan.headers or plan.fields or plan.bodies)
     size = ROWS if small else WHOLE if plan.bodies else FEWEST
     at = 0
@@ -182,8 +185,8 @@ async def run(session: Session, plan: Plan, rows: Sequence[int]) -> bool:
         complete = complete and found_all
         if not batch.rows:
             continue
-        if recents and batch.uids[-1] >= lowest:
-            batch.recents = recents
+        if lowest is not None and batch.uids[-1] >= lowest:
+            batch.recents = set(filter(session.selected.is_recent, batch.uids))
         tails = await _mark_seen(plan, batch)
         if plan.bodies:
             found_all = await _write_bodies(plan, batch, tails)
@@ -214,19 +217,18 @@ def _lines(plan: Plan, batch: Batch, *tails: Sequence[bytes]) -> Iterable[tuple[
     return zip(numbers, *[values(batch) for values in plan.values], *tails, strict=True)
 
 
-def _recents(mailbox: IMailbox) -> tuple[Collection[int], int]:
+def _lowest_recent(mailbox: IMailbox) -> int | None:
     """
-    UIDs of the recent messages, and the lowest of them. They are looked for from the end, where new
-    ones are, and no further than until all are found.
+    A UID below which no message is recent, or None if none is at all. It is looked for at the end,
+    where new ones are, and not far.
     """
-    found: set[int] = set()
-    left = mailbox.recent
-    for uid in reversed(mailbox.rows.uids):
-        if len(found) >= left:
-            break
+    left, lowest, uids = mailbox.recent, None, mailbox.rows.uids
+    for uid in reversed(uids[max(0, len(uids) - NEAR) :]):
+        if not left:
+            return lowest
         if mailbox.is_recent(uid):
-            found.add(uid)
-    return found, min(found, default=0)
+            lowest, left = uid, left - 1
+    return uids[0] if left and len(uids) else lowest
 
 
 async def _batch(session: Session, plan: Plan, rows: Sequence[int]) -> tuple[Batch, bool]:

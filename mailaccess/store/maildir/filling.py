@@ -55,18 +55,20 @@ class Place:
 class Filling:
     """
     For one mailbox.
+
+    @ivar running: begun, or waiting for its turn
     """
 
     def __init__(self, shared: SharedMailbox) -> None:
         self._shared = shared
-        self._running = False
+        self.running = False
 
     def start(self) -> None:
         """
         Have the text of all messages kept, when it is this mailbox's turn.
         """
-        if not self._running:
-            self._running = True
+        if not self.running:
+            self.running = True
             account = self._shared.account
             filling: Deferred[None] = account.accounts.filling.run(self._run)
             filling.addErrback(account.failed, "keeping text")
@@ -76,7 +78,7 @@ class Filling:
             try:
                 await fill(self._shared)
             finally:
-                self._running = False
+                self.running = False
 
         return Deferred.fromCoroutine(run())
 

@@ -25,6 +25,7 @@ _STARTTLS = (
     b"\x30\x1d\x02\x01\x01\x77\x18\x80\x16" + _STARTTLS_OID
 )  # message 1, ExtendedRequest [APPLICATION 23] with the name [0]: RFC 4511 section 4.14.1
 _LONGEST_REPLY = 4096
+_READ = 65536
 
 
 class Channel:
@@ -38,6 +39,7 @@ class Channel:
         self.socket = sock
         self._patience = patience
         self._taken = 0
+        self._ahead = b""
         self.deadline = deadline
         deadline.hold(sock)
 
@@ -69,6 +71,8 @@ class Channel:
         Whether there is something to read where nothing was asked: the server has closed it, or
         says that it will.
         """
+        if self.ahead:
+            return True
         try:
             poll = select.poll()
             poll.register(self.socket, select.POLLIN)
@@ -76,12 +80,44 @@ class Channel:
         except (OSError, ValueError):
             return True
 
+    @property
+    def ahead(self) -> bool:
+        """
+        Whether more has come than was handed out.
+        """
+        sock = self.socket
+        return bool(self._ahead) or (isinstance(sock, ssl.SSLSocket) and sock.pending() > 0)
+
     def recv(self, size: int) -> bytes:
         """
-        Some octets; none at the end.
+        One LDAP message, whatever the size; none at the end. C{ldap3} would take the last of
+        several answers for the one that counts; so it never sees more than one at a time.
 
-        @raise OSError: too late, too many, or broken
+        @raise OSError: too late, too many octets, or broken
         """
+        while (end := self._end()) is None:
+            more = self._some(_READ)
+            if not more:
+                if self._ahead:
+                    raise OSError("closed in the middle of an answer")
+                return b""
+            self._ahead += more
+        message, self._ahead = self._ahead[:end], self._ahead[end:]
+        return message
+
+    def _end(self) -> int | None:
+        try:
+            head = header(self._ahead)
+        except BadBER as error:
+            raise OSError(f"no LDAP: {error}") from None
+        if head is None:
+            return None
+        end = head[1] + head[2]
+        if head[0] != 0x30 or end > MOST_OCTETS:
+            raise OSError("no LDAP, or too long an answer")
+        return end if len(self._ahead) >= end else None
+
+    def _some(self, size: int) -> bytes:
         self.socket.settimeout(min(self._patience, self.deadline.left()))
         data = self.socket.recv(size)
         self._taken += len(data)
@@ -104,7 +140,7 @@ class Channel:
         """
         data = b""
         while len(data) < size:
-            more = self.recv(size - len(data))
+            more = self._some(size - len(data))
             if not more:
                 raise OSError("closed")
             data += more

@@ -91,6 +91,8 @@ class Session:
         result = self._bind(
             {"user": dn, "password": secret, "authentication": ldap3.SIMPLE}, NoAnswer
         )
+        if self.channel.ahead:
+            return Verdict(Outcome.UNAVAILABLE, "more than one answer to one bind")
         verdict = judge(result)
         if verdict.outcome is Outcome.RIGHT and not self._bound:
             return Verdict(Outcome.UNAVAILABLE, "success, but not bound")
@@ -138,7 +140,15 @@ class Session:
         finally:
             # Not kept where a traceback could show it.
             connection.password = None
-        result: Mapping[str, Any] = connection.result or {}
+        return self._result("bindResponse", lost)
+
+    def _result(self, kind: str, lost: type[Unreachable]) -> Mapping[str, Any]:
+        """
+        The result, if it is one of what was asked: C{ldap3} takes any.
+        """
+        result: Mapping[str, Any] = self._connection.result or {}
+        if result.get("type") != kind:
+            raise lost(f"{self.target.uri}: another answer than {kind}")
         return result
 
     def whoami(self) -> str | None:
@@ -147,7 +157,7 @@ class Session:
         """
         connection = self._connection
         self._do(lambda: connection.extended(_WHOAMI), "who am I", Unreachable)
-        result = connection.result or {}
+        result = self._result("extendedResp", Unreachable)
         if result.get("result") != _SUCCESS:
             return None
         value = result.get("responseValue")
@@ -179,7 +189,7 @@ class Session:
             "search",
             Unreachable,
         )
-        result = connection.result or {}
+        result = self._result("searchResDone", Unreachable)
         code, message = result.get("result"), result.get("message") or ""
         said = f"{self.target.uri}: search below {base!r}: result {code} {message[:200]!r}"
         if code == _NO_SUCH_OBJECT:

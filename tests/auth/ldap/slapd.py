@@ -371,7 +371,9 @@ def tree(many: int = 0) -> str:
         f"dn: {READER}\nobjectClass: person\ncn: reader\nsn: reader\n"
         f"userPassword: {ssha(READER_SECRET)}\n\n",
         f"dn: cn=default,{BASE}\nobjectClass: device\nobjectClass: pwdPolicy\ncn: default\n"
-        "pwdAttribute: userPassword\npwdLockout: FALSE\npwdMustChange: TRUE\n\n",
+        "pwdAttribute: userPassword\npwdLockout: FALSE\n\n",
+        f"dn: cn=resetting,{BASE}\nobjectClass: device\nobjectClass: pwdPolicy\ncn: resetting\n"
+        "pwdAttribute: userPassword\npwdMustChange: TRUE\n\n",
         f"dn: cn=strict,{BASE}\nobjectClass: device\nobjectClass: pwdPolicy\ncn: strict\n"
         "pwdAttribute: userPassword\npwdLockout: TRUE\npwdMaxFailure: 3\npwdLockoutDuration: 0\n\n",
         f"dn: cn=aging,{BASE}\nobjectClass: device\nobjectClass: pwdPolicy\ncn: aging\n"

@@ -362,7 +362,8 @@ async def test_password_policy_is_understood(asker: Asker, own_slapd: Slapd) -> 
     own_slapd.change(f"uid=lock,{PEOPLE}", pwdPolicySubentry=f"cn=strict,{BASE}")
     own_slapd.change(f"uid=aged,{PEOPLE}", pwdPolicySubentry=f"cn=aging,{BASE}")
     own_slapd.change(f"uid=warned,{PEOPLE}", pwdPolicySubentry=f"cn=warning,{BASE}")
-    own_slapd.change(f"uid=reset,{PEOPLE}", pwdReset="TRUE")
+    resetting = f"cn=resetting,{BASE}"
+    own_slapd.change(f"uid=reset,{PEOPLE}", pwdPolicySubentry=resetting, pwdReset="TRUE")
     checker = asker.checker(own_slapd.uri)
     for _ in range(3):
         error = await refusal(checker, "lock", b"wrong")

@@ -95,7 +95,10 @@ class CachedChecker:
 
     def flush(self) -> None:
         """
-        Forget everything (AUTH-22).
+        Forget everything, and have the source forget what it remembers (AUTH-22).
         """
+        forget = getattr(self.checker, "flush", None)
+        if forget is not None:
+            forget()
         self._right.flush()
         self._wrong.flush()

@@ -48,7 +48,6 @@ from .reload import Reloading
 from .settings import MailSettings, Settings, UsersSettings
 from .sockets import CannotListen, Inherited
 from .summary import policy_lines, weaknesses
-from .summary import policy_lines, weaknesses
 from .tls import ServerTLS
 from .watchdog import Watchdog
 
@@ -118,6 +117,7 @@ class MailService(MultiService):
         pool = HashPool(reactor, settings.server.hash_threads or None)
         self.password_files: list[PasswordFile] = []
         self.directories: list[LDAPChecker] = []
+        self._forgetting: list[Callable[[], None]] = []
         sources = [self._source(each, reactor, pool) for each in settings.users]
         checker = CheckerChain(sources)
         guard = GuardedChecker(
@@ -164,8 +164,7 @@ class MailService(MultiService):
             )
             listener.setServiceParent(self.listeners)  # type: ignore[no-untyped-call]
         hangup = [log_writer.reopen] if log_writer is not None else []
-        hangup.append(self.tell_policy)
-        hangup.append(self.tell_policy)
+        hangup += [self.tell_policy, *self._forgetting]
         if settings.server.watchdog:
             self._add(Watchdog(reactor, settings.server.watchdog / 1000))
         self._add(self.listeners, Reloading(reactor, tls, hangup))
@@ -184,6 +183,7 @@ class MailService(MultiService):
         if isinstance(users, LDAPSettings):
             made, entry = directory(users, reactor, hashes, domain)
             self.directories.append(made)
+            self._forgetting.append(entry.checker.flush)
             return entry
         limits = HashLimits(clear_text=users.clear_text)
         file = PasswordFile(users.path, hashes, reactor, limits, default_domain=domain)
@@ -240,18 +240,8 @@ class MailService(MultiService):
             check_may_serve(self.settings.listeners)
             super().startService()  # type: ignore[no-untyped-call]
             self.tell_policy()
-            self.tell_policy()
         except (CannotListen, MayNotRun) as error:
             raise SystemExit(f"mailaccess: {error}") from None
-
-    def tell_policy(self) -> None:
-        """
-        Log what the policy is, for people, and what in it is weak.
-        """
-        for line in policy_lines(self.settings):
-            log.info("policy: {text}", event="policy", text=line)
-        for line in weaknesses(self.settings, time.time()):
-            log.warn("weak: {text}", event="policy-weak", text=line)
 
     def tell_policy(self) -> None:
         """

@@ -14,8 +14,8 @@ import pytest
 from twisted.logger import capturedLogs
 from zope.interface import implementer
 
-from mailaccess.interfaces import Identity
 from mailaccess.auth.interfaces import IKnowsSecrets
+from mailaccess.interfaces import Identity
 from mailaccess.protocols.pop3.options import POP3Options
 from mailaccess.testing.people import MemoryChecker
 from mailaccess.testing.talk import Talk

@@ -22,7 +22,7 @@ from mailaccess.errors import InUse, NoSuchMailbox, StoreFailed
 from mailaccess.interfaces import IAccount, IMovesMessages, MailboxInfo, Status
 from mailaccess.store import names
 from mailaccess.store.disk import Disk, Tree, refusal
-from mailaccess.store.maildir import derived, folders, index
+from mailaccess.store.maildir import derived, folders, index, news
 from mailaccess.store.maildir.deliver import Transfer
 from mailaccess.store.maildir.index import Box, Index
 from mailaccess.store.maildir.ledger import Delta, Job, Ledger
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from mailaccess.store.accounts import MaildirAccounts
 
 _T = TypeVar("_T")
+
+_LONG = 50_000
 
 
 @implementer(IAccount)
@@ -402,13 +404,17 @@ class MaildirAccount:
             box = self.index.box(shared.box.id)
             if box is None:
                 raise NoSuchMailbox
-            recent = max(box.first_recent, shared.first_recent)
-            counts = self.index.run(
-                "SELECT count(*), total(uid >= ?), total(NOT flags & 1), total(flags & 8 <> 0),"
-                " total(size) FROM message WHERE mailbox = ?",
-                (recent, box.id),
-            ).fetchone()
-        messages, new, unseen, deleted, size = (int(count) for count in counts)
+            if box.uid_next <= _LONG:
+                counts = self.index.counts(box, shared.first_recent)
+        if box.uid_next > _LONG:
+            # There may be many messages to count.
+            found = await self.in_thread(
+                news.count_elsewhere, self.ledger.path, box.id, shared.first_recent
+            )
+            if found is None:
+                raise NoSuchMailbox
+            box, counts = found
+        messages, new, unseen, deleted, size = counts
         return Status(
             messages=messages,
             recent=new,

@@ -35,7 +35,7 @@ MAX_KEYWORDS = 58
 """SQLite's integers are signed: bit 63 of a mask stays free."""
 
 _APPLICATION = 0x6D616361
-_VERSION = 3
+VERSION = 3
 _CHECKED_SIZE = 4 * 1024 * 1024
 _BUSY_MILLISECONDS = 30_000
 _LOG_SIZE = 4 * 1024 * 1024
@@ -216,12 +216,12 @@ def _prepare(path: str) -> bool:
     try:
         connection.set_busy_timeout(_BUSY_MILLISECONDS)
         version = connection.pragma("user_version")
-        if version > _VERSION:
-            raise StoreDamaged(detail=f"index version {version} is newer than {_VERSION}")
-        if 0 < version < _VERSION:
+        if version > VERSION:
+            raise StoreDamaged(detail=f"index version {version} is newer than {VERSION}")
+        if 0 < version < VERSION:
             # No version that was released: what Maildir and lists of UIDs tell is enough.
             raise apsw.CorruptError(f"index version {version}")
-        if version == _VERSION:
+        if version == VERSION:
             if os.path.getsize(path) <= _CHECKED_SIZE:
                 found = connection.execute("PRAGMA quick_check(1)").fetchone()
                 if found != ("ok",):
@@ -236,7 +236,7 @@ def _prepare(path: str) -> bool:
                     raise apsw.CorruptError("tables without a version")
                 connection.execute(_SCHEMA)
                 connection.pragma("application_id", _APPLICATION)
-                connection.pragma("user_version", _VERSION)
+                connection.pragma("user_version", VERSION)
         connection.execute("COMMIT")
         return True
     finally:
@@ -263,6 +263,9 @@ def set_aside(path: str, inode: int) -> None:
     for suffix in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             os.rename(path + suffix, f"{path}{mark}{suffix}")
+
+
+Counts = tuple[int, int, int, int, int]
 
 
 class Index:
@@ -332,6 +335,35 @@ class Index:
             (mailbox, low, limit),
         ).fetchall()
         return found
+
+    def counts(self, box: Box, recent: int) -> Counts:
+        """
+        How many messages there are, are recent, unseen, and deleted, and their octets.
+
+        @param recent: the smallest UID that is recent for whoever asks, if that is not less than
+            what the record says
+        """
+        found = self.run(
+            "SELECT count(*), total(uid >= ?), total(NOT flags & 1), total(flags & 8 <> 0),"
+            " total(size) FROM message WHERE mailbox = ?",
+            (max(box.first_recent, recent), box.id),
+        ).fetchone()
+        messages, new, unseen, deleted, size = (int(count) for count in found)
+        return messages, new, unseen, deleted, size
+
+    def forget_expunges(self, box: Box, most: int) -> None:
+        """
+        Remember only the last expunges of a mailbox; of those that are forgotten, the last is the
+        horizon.
+        """
+        row = self.run(
+            "SELECT modseq FROM expunged WHERE mailbox = ? ORDER BY modseq DESC, uid DESC"
+            " LIMIT 1 OFFSET ?",
+            (box.id, most),
+        ).fetchone()
+        if row is not None:
+            box.horizon = row[0]
+            self.run("DELETE FROM expunged WHERE mailbox = ? AND modseq <= ?", (box.id, row[0]))
 
     def names(self, mailbox: int, ranges: Iterable[tuple[int, int]]) -> list[tuple[int, str]]:
         """

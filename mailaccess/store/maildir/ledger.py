@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,6 +39,13 @@ from mailaccess.store.maildir.intents import Step
 
 _MOST_UIDS = 2**32 - 1
 _LONG_LIST = 256 * 1024
+_TRIM_ABOUT = 1000
+
+MOST_EXPUNGES = 100_000
+"""
+Expunges remembered in a mailbox, about. Who was away for longer, a process or a client that asks
+what vanished (RFC 7162 section 3.2), has to compare what there is.
+"""
 
 
 @attrs.frozen
@@ -248,7 +256,8 @@ class Ledger:
 
     def delete(self, box: Box, uids: Sequence[int], modseq: int) -> None:
         """
-        Remove the rows of messages, and remember that they went.
+        Remove the rows of messages, and remember that they went, for a while. The mailbox is yet to
+        be saved.
         """
         ranges = [(box.id, low, high) for low, high in index.ranges_of(uids)]
         for table in ("message", "file"):
@@ -260,6 +269,9 @@ class Ledger:
             "INSERT INTO expunged(mailbox, modseq, uid) VALUES(?, ?, ?)",
             [(box.id, modseq, uid) for uid in uids],
         )
+        # Not looked at every time, but in the long run as often as messages go.
+        if random.randrange(_TRIM_ABOUT) < len(uids):  # noqa: S311 - no secret
+            self.index.forget_expunges(box, MOST_EXPUNGES)
 
     def locate(self, at: int, name: str) -> str | None:
         """

@@ -22,12 +22,13 @@ from twisted.internet.task import deferLater
 
 from mailaccess.errors import NoSuchMailbox, Refused
 from mailaccess.store.disk import refusal
-from mailaccess.store.maildir import watch
+from mailaccess.store.maildir import news, watch
 from mailaccess.store.maildir.columns import Columns, Row, Step
 from mailaccess.store.maildir.filling import Filling
-from mailaccess.store.maildir.flags import Mirror
 from mailaccess.store.maildir.index import Box
 from mailaccess.store.maildir.ledger import Delta
+from mailaccess.store.maildir.mirroring import Mirroring
+from mailaccess.store.maildir.news import News
 from mailaccess.store.maildir.scan import look
 from mailaccess.store.maildir.take import Take
 
@@ -40,6 +41,8 @@ _LOG_UIDS = 500_000
 _RACY = 0.15
 _AGAIN = 1.0
 _COALESCE = 0.01
+_SMALL = 5_000
+_FLAG_SLICE = 10_000
 
 
 @attrs.frozen
@@ -67,6 +70,7 @@ class SharedMailbox:
     @ivar forgotten: the version of the last change that is not in the log any more
     @ivar first_recent: the smallest UID that no session was told of
     @ivar filling: makes its text ready to be searched
+    @ivar mirror: has flags written into file names, if that is wanted, soon
     """
 
     def __init__(self, account: MaildirAccount, name: str, box: Box) -> None:
@@ -101,7 +105,7 @@ class SharedMailbox:
         self._ends: list[Callable[[], None]] = []
         self._noticed: IDelayedCall | None = None
         self._cur = -1
-        self._mirroring = False
+        self.mirror = Mirroring(self).soon
         self.filling = Filling(self)
         self._place(box.directory)
 
@@ -211,37 +215,53 @@ class SharedMailbox:
 
         @raise NoSuchMailbox: it was deleted
         """
-        index = self.account.index
         with self.account.reading():
-            box = index.box(self.box.id)
-            if box is None:
-                self.gone = True
-                self.notice()
-                raise NoSuchMailbox
-            old, self.box = self.box, box
-            known, modseq = self._uid_next, self._modseq
-            added: list[Row] = []
-            removed: list[int] = []
-            uids: list[int] = []
-            masks: list[int] = []
-            modseqs: list[int] = []
-            if box.modseq != modseq and self.loaded:
-                added = index.messages(box.id, known)
-                removed = [
-                    uid
-                    for (uid,) in index.run(
-                        "SELECT uid FROM expunged WHERE mailbox = ? AND modseq > ? ORDER BY uid",
-                        (box.id, modseq),
-                    )
-                ]
-                for uid, mask, value in index.run(
-                    "SELECT uid, flags, modseq FROM message"
-                    " WHERE mailbox = ? AND uid < ? AND modseq > ? ORDER BY uid",
-                    (box.id, known, modseq),
-                ):
-                    uids.append(uid)
-                    masks.append(mask)
-                    modseqs.append(value)
+            modseq = self._modseq if self.loaded else None
+            found = news.read(self.account.index, self.box.id, self._uid_next, modseq)
+        self._take_in(self._there(found))
+
+    async def _refresh_slowly(self) -> None:
+        """
+        The same for a big mailbox, whose rows are read in a thread.
+        """
+        for _ in range(3):
+            modseq = self._modseq
+            with self.account.reading():
+                found = self._there(news.read(self.account.index, self.box.id, 0, None))
+            if not self.loaded or self.columns.count < _SMALL or found.box.modseq == modseq:
+                break
+            found = self._there(
+                await self.account.in_thread(
+                    news.read_elsewhere,
+                    self.account.ledger.path,
+                    found.box.id,
+                    self._uid_next,
+                    modseq,
+                )
+            )
+            # Somebody else may read the same meanwhile, or more.
+            at = 0
+            while self._modseq == modseq and self.loaded and at < len(found.uids):
+                part = slice(at, at + _FLAG_SLICE)
+                changed = found.uids[part], found.masks[part]
+                self._change((), (), changed, found.modseqs[part], None, found.box.keywords)
+                at += _FLAG_SLICE
+                await deferLater(self.account.reactor, 0)
+            if self._modseq == modseq:
+                self._take_in(attrs.evolve(found, uids=(), masks=(), modseqs=()))
+                return
+        self.refresh()
+
+    def _there(self, found: News | None) -> News:
+        if found is None:
+            self.gone = True
+            self.notice()
+            raise NoSuchMailbox
+        return found
+
+    def _take_in(self, found: News) -> None:
+        old, self.box = self.box, found.box
+        box = found.box
         if box.directory != old.directory:
             self._place(box.directory)
         if box.new_seen != old.new_seen:
@@ -251,7 +271,9 @@ class SharedMailbox:
         if box.suspect and not self._look_at:
             self._look_at = self.account.seconds() + max(_AGAIN, 20 * self._scan_time)
         self.first_recent = max(self.first_recent, box.first_recent)
-        self._change(added, removed, (uids, masks), modseqs, None, box.keywords)
+        removed = found.gone_from(self.columns.rows().uids)
+        changed = found.uids, found.masks
+        self._change(found.added, removed, changed, found.modseqs, None, box.keywords)
         self._modseq, self._uid_next = box.modseq, box.uid_next
 
     def _learn(self, keywords: Sequence[str]) -> None:
@@ -334,7 +356,7 @@ class SharedMailbox:
         """
         # More than once only where somebody else's look was under way when this one was asked for.
         for _ in range(3):
-            self.check()
+            await self._check_slowly()
             new, cur = self._times()
             now = self.account.seconds()
             full = cur != self._cur_seen or 0 < self._look_at <= now or not self.box.adopted
@@ -358,6 +380,14 @@ class SharedMailbox:
         if epoch != self._epoch:
             self._epoch = epoch
             self.refresh()
+
+    async def _check_slowly(self) -> None:
+        if self.gone:
+            raise NoSuchMailbox
+        epoch = self.account.epoch()
+        if epoch != self._epoch:
+            self._epoch = epoch
+            await self._refresh_slowly()
 
     async def _scan(self, full: bool) -> None:
         self._scanning = True
@@ -401,32 +431,6 @@ class SharedMailbox:
             self._look_at = now + again if sighting.racy or self.box.suspect else 0.0
         self._look_later()
         return True
-
-    # ---- flags into file names -----------------------------------------------------------------
-
-    def mirror(self) -> None:
-        """
-        Have flags written into file names, if that is wanted, soon.
-        """
-        options = self.account.options
-        if self._mirroring or options.mirror == "never":
-            return
-        self._mirroring = True
-        if options.mirror == "immediate":
-            self._mirror_now()
-        else:
-            self.account.later(options.mirror_delay, self._mirror_now)
-
-    def _mirror_now(self) -> None:
-        self._mirroring = False
-
-        async def run() -> None:
-            after = await self.account.submit(Mirror(self.box.id))
-            # Other jobs get their turn between the slices.
-            while after is not None:
-                after = await self.account.submit(Mirror(self.box.id, after))
-
-        Deferred.fromCoroutine(run()).addErrback(self.account.failed, "mirroring flags")
 
     # ---- watching ------------------------------------------------------------------------------
 

@@ -194,7 +194,16 @@ class Site:
     A directory with a configuration, certificates, a password file and mail.
     """
 
-    def __init__(self, place: Path, people: int = PEOPLE, more: str = "") -> None:
+    def __init__(
+        self,
+        place: Path,
+        people: int = PEOPLE,
+        more: str = "",
+        *,
+        scheme: str = "SSHA256",
+        tls: str = "",
+        listener: str = "",
+    ) -> None:
         self.place = place
         self.certificate = place / "cert.pem"
         self.users = place / "users"
@@ -206,20 +215,20 @@ class Site:
         self.users.touch(0o600)
         self.users.write_text(
             "".join(
-                f"anna{number}:{make('SSHA256', self._password(number).encode())}::::::\n"
+                f"anna{number}:{make(scheme, self._password(number).encode())}::::::\n"
                 for number in range(people)
             )
         )
         listeners = "".join(
             f'[[listener]]\nprotocol = "{protocol}"\ntls = "{layer}"\n'
-            'address = "127.0.0.1"\nport = 0\n'
+            f'address = "127.0.0.1"\nport = 0\n{listener}'
             for protocol in ("imap", "pop3")
             for layer in ("starttls", "implicit")
         )
         self.config.write_text(
             f'[mail]\nhome = "{place}/mail/{{user}}"\n'
             f'[[users]]\ntype = "file"\npath = "{self.users}"\n'
-            f'[tls]\ncertificate = "{self.certificate}"\nkey = "{place}/key.pem"\n'
+            f'[tls]\ncertificate = "{self.certificate}"\nkey = "{place}/key.pem"\n{tls}'
             f"{listeners}{more}"
         )
 

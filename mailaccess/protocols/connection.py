@@ -7,28 +7,25 @@ IMAP and POP3 protocols, which say how they greet, let go and say good-bye.
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import count
-from typing import Any
+from functools import partial
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList, succeed
-from twisted.internet.interfaces import IReactorTime, ISSLTransport
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import ISSLTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..auth.connections import Connections, Lease
+from ..auth.connections import Lease
 from ..auth.credentials import PasswordLogin
 from ..errors import AuthenticationFailed, MechanismRefused, MustEncrypt, TooManyConnections
 from ..interfaces import IMailLogin
 from ..policy.mechanism import Mechanism
-from .limits import Limits
-from .line import READ_AHEAD, Conversation, IFramer
-from .login import Entrance, TLSPolicyMixin, Visit
-from .sweep import Sweep
+from .factory import MailFactory
+from .first import FirstOctets
+from .line import READ_AHEAD, Conversation
+from .login import TLSPolicyMixin, Visit
 
 
 @attrs.define
@@ -38,107 +35,6 @@ class Known:
     """
 
     name: str = ""
-
-
-class MailFactory(Factory):
-    """
-    The connections of one listener.
-
-    @ivar places: how many connections there may be, shared by all listeners; None for no limit
-    """
-
-    noisy = False
-    log = Logger(namespace="mailaccess.connection")
-
-    def __init__(
-        self,
-        entrance: Entrance,
-        clock: IReactorTime,
-        sweep: Sweep,
-        limits: Limits | None = None,
-        places: Connections | None = None,
-    ) -> None:
-        self.entrance = entrance
-        self.clock = clock
-        self.sweep = sweep
-        self.limits = limits if limits is not None else Limits()
-        self.places = places
-        self.connections: set[MailConnection] = set()
-        # When and at how many octets was last looked whether a literal comes on; not kept by the
-        # connections, which have to stay small.
-        self.literals: dict[MailConnection, tuple[float, int]] = {}
-        self._series = secrets.token_hex(3)
-        self._numbers = count(1)
-
-    def number(self) -> str:
-        """
-        A name for a session that no other has, also after a restart.
-        """
-        return f"{self._series}-{next(self._numbers):x}"
-
-    def stop_gracefully(self) -> Deferred[Any]:
-        """
-        Say good-bye to all who wait; fires when the commands that run have ended and all are gone
-        (DS-17). Cancel it to end what is left.
-        """
-        waiting = []
-        for each in tuple(self.connections):
-            gone: Deferred[None] = Deferred()
-            each.when_gone.append(gone)
-            waiting.append(gone)
-            each.shut_down()
-        return DeferredList(waiting) if waiting else succeed(None)
-
-
-class FirstOctets:
-    """
-    Stands in front of the framer until something came. A TLS handshake on a port where none has
-    been asked for is answered at once and with nothing of it; as a line it might never end
-    (TLS-18).
-    """
-
-    __slots__ = ("connection", "framer")
-
-    def __init__(self, connection: MailConnection) -> None:
-        self.connection = connection
-        self.framer = connection.framer
-        self._put(self)
-
-    def _put(self, framer: IFramer) -> None:
-        conversation: Conversation = self.connection
-        conversation.framer = framer
-
-    def feed(self, data: bytes) -> None:
-        """
-        As L{IFramer.feed<mailaccess.protocols.line.IFramer.feed>}.
-        """
-        self._put(self.framer)
-        self.connection.spoke()
-        if data.startswith(b"\x16\x03"):
-            connection = self.connection
-            connection.reason = "TLS where none was asked for"
-            connection.farewell("No TLS here")
-            connection.end()
-        else:
-            self.framer.feed(data)
-
-    def next(self) -> None:
-        """
-        Nothing yet.
-        """
-
-    def take_rest(self) -> bytes:
-        """
-        Nothing yet.
-        """
-        return b""
-
-    @property
-    def buffered(self) -> int:
-        """
-        Nothing yet.
-        """
-        return 0
 
 
 class MailConnection(TLSPolicyMixin, Conversation):
@@ -174,6 +70,7 @@ class MailConnection(TLSPolicyMixin, Conversation):
         self._handshaking = False
         self._lease: Lease | None = None
         self._leaving = False
+        self._after: Callable[[], None] | None = None
 
     # ---- for subclasses ---------------------------------------------------------------------
 
@@ -348,6 +245,52 @@ class MailConnection(TLSPolicyMixin, Conversation):
         """
         self.close()
         self.deadline = self.clock.seconds() + self.factory.limits.grace_seconds
+
+    def bye(self, why: str) -> None:
+        """
+        Say why, and close.
+        """
+        if not self.closing:
+            self.reason = self.reason or why
+            self.farewell(why)
+            self.end()
+
+    # ---- what follows the reply to the running command --------------------------------------
+
+    def end_after_reply(self, why: str) -> None:
+        """
+        Close once the running command is answered.
+        """
+        self.reason = self.reason or why
+        self._after = self.end
+
+    def bye_after_reply(self, why: str) -> None:
+        """
+        Say why and close once the running command is answered.
+        """
+        self._after = partial(self.bye, why)
+
+    def tls_after_reply(self) -> None:
+        """
+        Begin TLS once the running command is answered.
+        """
+        self._after = self._begin_tls
+
+    def _begin_tls(self) -> None:
+        self.await_handshake()
+        self.start_tls(self.entrance.tls)
+
+    def rest(self) -> None:
+        """
+        What was put off until the running command was answered.
+        """
+        after, self._after = self._after, None
+        if after is not None:
+            after()
+        elif self.leaving:
+            self.bye("server shutting down")
+
+    # ---- time and shutdown ------------------------------------------------------------------
 
     def time_out(self, why: str) -> None:
         """

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from mailaccess.auth.guard import GuardedChecker
 from mailaccess.interfaces import IIMAPUser, IPOP3User
-from mailaccess.protocols.connection import MailFactory
+from mailaccess.protocols.factory import MailFactory
 from mailaccess.protocols.imap.factory import IMAPFactory
 from mailaccess.protocols.limits import Limits
 from mailaccess.protocols.login import Entrance

@@ -31,7 +31,7 @@ from mailaccess.interfaces import IChecksPasswords, Identity, IKnowsPeople
 from mailaccess.policy.link import Link
 from mailaccess.policy.mechanism import APOP, LOGIN_COMMAND, USER_PASS, Mechanism
 from mailaccess.policy.tls import Decision, Person, TLSPolicy
-from mailaccess.protocols.connection import MailFactory
+from mailaccess.protocols.factory import MailFactory
 from mailaccess.protocols.sweep import Sweep
 
 from .factories import Factories

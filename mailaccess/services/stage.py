@@ -18,7 +18,7 @@ from zope.interface import alsoProvides
 
 from mailaccess.policy.link import Layer, Link
 from mailaccess.policy.mechanism import APOP, LOGIN_COMMAND, USER_PASS, Mechanism
-from mailaccess.protocols.connection import MailFactory
+from mailaccess.protocols.factory import MailFactory
 from mailaccess.protocols.login import Entrance
 
 SECRET = "x"  # noqa: S105 - never right: nobody asks whether it is

@@ -18,7 +18,7 @@ from twisted.internet.task import Clock
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
 from mailaccess.policy.tls import ListenerRule, TLSPolicy, Verdict
-from mailaccess.protocols.connection import MailFactory
+from mailaccess.protocols.factory import MailFactory
 from mailaccess.protocols.imap.factory import IMAPFactory
 from mailaccess.protocols.limits import Limits
 from mailaccess.protocols.pop3.factory import POP3Factory

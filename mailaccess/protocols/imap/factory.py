@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from twisted.internet.interfaces import IAddress, IReactorTime
 
 from ...auth.connections import Connections
-from ..connection import MailFactory
+from ..factory import MailFactory
 from ..limits import Limits
 from ..login import Entrance
 from ..sweep import Sweep

@@ -14,7 +14,7 @@ Every command ends in exactly one tagged reply, whatever happens in its handler 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, cast
 
 from twisted.internet.defer import CancelledError
@@ -26,7 +26,8 @@ from ...policy.mechanism import Mechanism
 from ...wire.cursor import Cursor
 from ...wire.framing import POST_AUTH, Announced, BadLiteral, Chunk, Event, Framer, Overlong
 from ...wire.framing import Command as Framed
-from ..connection import MailConnection, MailFactory
+from ..connection import MailConnection
+from ..factory import MailFactory
 from ..login import Visit
 from .idling import Idling
 from .registry import LATER, Command, Effect, Registry, Reply, State, nothing
@@ -60,7 +61,6 @@ class IMAPServer(MailConnection):
         self.session = Session(self)
         self.tag = b""
         self.idling: Idling | None = None
-        self._after: Callable[[], None] | None = None
 
     # ---- beginning and end ------------------------------------------------------------------
 
@@ -87,15 +87,6 @@ class IMAPServer(MailConnection):
         The client is told why it ends.
         """
         self.write(b"* BYE %b\r\n" % (why[:1].upper() + why[1:]).encode("ascii"))
-
-    def bye(self, why: str) -> None:
-        """
-        Say BYE and close.
-        """
-        if not self.closing:
-            self.reason = self.reason or why
-            self.farewell(why)
-            self.end()
 
     def let_go(self) -> None:
         """
@@ -308,16 +299,6 @@ class IMAPServer(MailConnection):
                 self.mistakes = 0
         self.rest()
 
-    def rest(self) -> None:
-        """
-        What was put off until the running command was answered.
-        """
-        after, self._after = self._after, None
-        if after is not None:
-            after()
-        elif self.leaving:
-            self.bye("server shutting down")
-
     async def _report_after_refusal(self, command: Command) -> None:
         try:
             await self.session.report(expunges=not command.effects & Effect.USES_SEQUENCE)
@@ -347,7 +328,7 @@ class IMAPServer(MailConnection):
         code = refused.code.encode("ascii")
         self.answer(tag, Reply(refused.public, code, b"NO"))
         if isinstance(refused, AuthenticationFailed) and self.failed_too_often():
-            self._after = lambda: self.bye("too many failed logins")
+            self.bye_after_reply("too many failed logins")
         if refused.detail:
             self.log.debug("refused: {detail}", detail=refused.detail, session=self.number)
 
@@ -387,23 +368,6 @@ class IMAPServer(MailConnection):
             self.idling.keep_alive(now)
 
     # ---- for handlers: what follows the tagged reply ----------------------------------------
-
-    def end_after_reply(self, why: str) -> None:
-        """
-        Close once the running command is answered.
-        """
-        self.reason = self.reason or why
-        self._after = self.end
-
-    def tls_after_reply(self) -> None:
-        """
-        Begin TLS once the running command is answered.
-        """
-        self._after = self._begin_tls
-
-    def _begin_tls(self) -> None:
-        self.await_handshake()
-        self.start_tls(self.entrance.tls)
 
     async def admit(
         self, mechanism: Mechanism, name: str, secret: bytes, authorization: str = ""
@@ -455,6 +419,6 @@ class IMAPServer(MailConnection):
             raise LimitReached("Line too long")
         if isinstance(part, BadLiteral):
             if not part.synchronising:
-                self._after = lambda: self.bye("cannot tell what follows")
+                self.bye_after_reply("cannot tell what follows")
             raise BadSyntax(part.expected)
         return part

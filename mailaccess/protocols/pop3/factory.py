@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 
 from ...auth.connections import Connections
 from ...interfaces import IMailUser
-from ..connection import MailFactory
+from ..factory import MailFactory
 from ..limits import Limits
 from ..login import Entrance
 from ..sweep import Sweep

@@ -12,7 +12,7 @@ Deletions happen only in UPDATE; a connection that ends otherwise deletes nothin
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError
@@ -55,7 +55,6 @@ class POP3Server(MailConnection):
         self.utf8 = False
         self.drop: Maildrop | None = None
         self.banner = b""
-        self._after: Callable[[], None] | None = None
 
     # ---- beginning and end ------------------------------------------------------------------
 
@@ -80,15 +79,6 @@ class POP3Server(MailConnection):
         if "timeout" not in why:
             text = why[:1].upper() + why[1:]
             self.write(b"-ERR [SYS/TEMP] %b\r\n" % text.encode("ascii"))
-
-    def bye(self, why: str) -> None:
-        """
-        Say why, and close.
-        """
-        if not self.closing:
-            self.reason = self.reason or why
-            self.farewell(why)
-            self.end()
 
     def secured(self) -> None:
         """
@@ -161,7 +151,7 @@ class POP3Server(MailConnection):
         except Refused as refused:
             self.write(error_line(refused))
             if isinstance(refused, AuthenticationFailed) and self.failed_too_often():
-                self._after = lambda: self.bye("too many failed logins")
+                self.bye_after_reply("too many failed logins")
             if refused.detail:
                 self.log.debug("refused: {detail}", detail=refused.detail, session=self.number)
         except BadSyntax as bad:
@@ -172,11 +162,7 @@ class POP3Server(MailConnection):
             self._broke(command)
         except Exception:
             self._broke(command)
-        after, self._after = self._after, None
-        if after is not None:
-            after()
-        elif self.leaving:
-            self.bye("server shutting down")
+        self.rest()
 
     def _broke(self, command: Command) -> None:
         self.log.failure("{command} failed", command=command.name, session=self.number)
@@ -195,23 +181,6 @@ class POP3Server(MailConnection):
         A positive reply of several lines, none of which begins with a dot.
         """
         self.write(b"\r\n".join([b"+OK " + first if first else b"+OK", *lines, b".\r\n"]))
-
-    def end_after_reply(self, why: str) -> None:
-        """
-        Close once the running command is answered.
-        """
-        self.reason = self.reason or why
-        self._after = self.end
-
-    def tls_after_reply(self) -> None:
-        """
-        Begin TLS once the running command is answered.
-        """
-        self._after = self._begin_tls
-
-    def _begin_tls(self) -> None:
-        self.await_handshake()
-        self.start_tls(self.entrance.tls)
 
     @property
     def maildrop(self) -> Maildrop:

@@ -315,7 +315,7 @@ def test_a_refusal_has_its_line_in_the_log(people: Any) -> None:
         people.connect(rule=CLOSED).send(b"a LOGIN {6}")
     lines = [each for each in events if each.get("event") == "refused"]
     assert [each["user"] for each in lines] == ["tls", "tls", ""]
-    assert "cleartext = refuse for this user" in lines[0]["detail"]
+    assert "for this user: cleartext = refuse" in lines[0]["detail"]
     assert "secret" not in repr(events)
 
 

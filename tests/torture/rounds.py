@@ -15,6 +15,8 @@ from random import Random
 import attrs
 
 from mailaccess.auth.passwords import make
+from mailaccess.store.disk import Disk as StoreDisk
+from mailaccess.store.maildir import fsck
 from tests.torture.clients import SHARED, Deliverer, Worker, digest
 from tests.torture.disks import Disk
 from tests.torture.imap import Client, Lost
@@ -137,6 +139,10 @@ class Torture:
         """
         The invariants hold.
         """
+        findings = fsck.check(StoreDisk(), str(self.disk.mail / USER), deep=True)
+        wrong = [each for each in findings if each.level == "error"]
+        if wrong:
+            raise Wrong(f"fsck {when}: {wrong}")
 
     def finish(self) -> None:
         """

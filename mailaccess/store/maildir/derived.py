@@ -157,7 +157,11 @@ def to_write(path: str) -> Derived:
     """
     The database, made if there is none or it is of another version; in a thread.
     """
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    # One that is there is not opened here: closing it would take away the locks that other
+    # connections of this process have.
+    with contextlib.suppress(FileExistsError):
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        os.close(os.open(path, flags, 0o600))
     inode = index.inode_of(path)
     connection = _connect(path)
     try:

@@ -30,6 +30,7 @@ _HEADER = "V\t2\n\n"
 _GOING, _GONE = "going.", "gone."
 """Deleted mailboxes, in the directory of the record: not committed yet, and committed."""
 _MAKING = "new."
+UNFINISHED = (_GOING, _MAKING)
 LEFTOVER_AGE = 36 * 3600
 """Seconds after which nobody works any more on what is unfinished (maildir(5))."""
 
@@ -85,7 +86,7 @@ def remove_leftovers(path: str) -> None:
     oldest = time.time() - LEFTOVER_AGE
     for name in os.listdir(place):
         old = False
-        if name.startswith((_GOING, _MAKING)):
+        if name.startswith(UNFINISHED):
             with contextlib.suppress(FileNotFoundError):
                 old = os.lstat(os.path.join(place, name)).st_ctime < oldest
         if old or name.startswith(_GONE):
@@ -333,19 +334,22 @@ class Subscribe(Job):
         wanted += [name for name in self.add if name not in wanted]
         if wanted != found:
             self._before = found
-            self._write(ledger, wanted)
+            write_subscriptions(ledger.tree, wanted)
 
     def undo(self, ledger: Ledger) -> None:
         """
         As it was.
         """
         if self._before is not None:
-            self._write(ledger, self._before)
+            write_subscriptions(ledger.tree, self._before)
 
-    @staticmethod
-    def _write(ledger: Ledger, wanted: Sequence[str]) -> None:
-        lines = "".join(f"{_line(name)}\n" for name in wanted)
-        ledger.tree.replace(SUBSCRIPTIONS, os.fsencode(_HEADER + lines))
+
+def write_subscriptions(tree: Tree, wanted: Sequence[str]) -> None:
+    """
+    Put a whole list in place.
+    """
+    lines = "".join(f"{_line(name)}\n" for name in wanted)
+    tree.replace(SUBSCRIPTIONS, os.fsencode(_HEADER + lines))
 
 
 def _line(name: str) -> str:

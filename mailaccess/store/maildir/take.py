@@ -22,6 +22,7 @@ from mailaccess.store.maildir.ledger import Delta, Job, Ledger
 from mailaccess.store.maildir.scan import Arrival, Sighting, order
 
 KEYWORDS = "dovecot-keywords"
+VALIDITY = "uidvalidity"
 _RESERVED_FOR_LATER = "unnamed-"
 _LARGEST = 64 * 1024
 
@@ -221,7 +222,7 @@ def _learn(ledger: Ledger, box: Box, name: str) -> None:
         number = len(box.keywords)
         known = listed[number] if number < len(listed) else ""
         if not known or box.keyword_bit(known):
-            known = f"{_RESERVED_FOR_LATER}{chr(97 + number)}"
+            known = keyword_for_later(number)
         box.keywords.append(known)
 
 
@@ -240,7 +241,7 @@ def load_keywords(tree: Tree, directory: str) -> list[str]:
         if number.isascii() and number.isdigit() and len(number) < 3 and name:
             found[int(number)] = name
     highest = max((n for n in found if n < index.MAX_KEYWORDS), default=-1)
-    return [found.get(n, f"{_RESERVED_FOR_LATER}{chr(97 + n)}") for n in range(highest + 1)]
+    return [found.get(n, keyword_for_later(n)) for n in range(highest + 1)]
 
 
 def keyword_mask(ledger: Ledger, box: Box, names: list[str]) -> int:
@@ -258,9 +259,23 @@ def keyword_mask(ledger: Ledger, box: Box, names: list[str]) -> int:
             box.keywords.append(name)
         mask |= bit
     if len(box.keywords) > count:
-        lines = [f"{number} {name}\n" for number, name in enumerate(box.keywords)]
-        ledger.tree.replace(KEYWORDS, os.fsencode("".join(lines)), box.directory)
+        write_keywords(ledger.tree, box)
     return mask
+
+
+def write_keywords(tree: Tree, box: Box) -> None:
+    """
+    Make the names of a mailbox's keywords durable.
+    """
+    lines = [f"{number} {name}\n" for number, name in enumerate(box.keywords)]
+    tree.replace(KEYWORDS, os.fsencode("".join(lines)), box.directory)
+
+
+def keyword_for_later(number: int) -> str:
+    """
+    What a keyword is called that nobody has named.
+    """
+    return f"{_RESERVED_FOR_LATER}{chr(97 + number) if number < 26 else number}"
 
 
 def write_list(
@@ -284,8 +299,8 @@ def next_validity(ledger: Ledger) -> int:
     """
     last = 0
     with ledger.tree.open(index.DIRECTORY) as at, contextlib.suppress(OSError, ValueError):
-        last = int(ledger.disk.read("uidvalidity", at, 20))
+        last = int(ledger.disk.read(VALIDITY, at, 20))
     row = ledger.index.run("SELECT max(uid_validity) FROM mailbox").fetchone()
     value = max(int(time.time()), last + 1, (row[0] or 0) + 1) % (2**32 - 1) or 1
-    ledger.tree.replace("uidvalidity", str(value).encode("ascii"), index.DIRECTORY)
+    ledger.tree.replace(VALIDITY, str(value).encode("ascii"), index.DIRECTORY)
     return value

@@ -20,7 +20,7 @@ def commands() -> Sequence[Command]:
     """
     All subcommands, in the order of the help.
     """
-    from . import check, explain, ldap_doctor, matrix, options, passwd, policydiff
+    from . import check, explain, fsck, ldap_doctor, matrix, options, passwd, policydiff
 
     return (
         check.command,
@@ -29,6 +29,7 @@ def commands() -> Sequence[Command]:
         policydiff.command,
         ldap_doctor.command,
         passwd.command,
+        fsck.command,
         options.command,
     )
 

@@ -1,0 +1,188 @@
+"""
+The whole way: a server as an administrator starts it, clients of the standard library, a directory.
+"""
+
+from __future__ import annotations
+
+import imaplib
+import itertools
+import poplib
+import shutil
+import socket
+import ssl
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import attrs
+import pytest
+
+from tests.services.live import Live
+
+from .slapd import AMYS, BASE, GROUPS, PEOPLE, READER, READER_SECRET, Authority, Slapd, person
+from .slapd import running as running_slapd
+from .test_search_and_bind import binds
+
+_addresses = itertools.count(1)
+
+
+@attrs.frozen
+class Site:
+    """
+    A mail server over a directory of its own.
+    """
+
+    live: Live
+    slapd: Slapd
+    place: Path
+
+    def imap(self, listener: str = "imaps", address: str = "127.0.0.1") -> imaplib.IMAP4:
+        context = ssl.create_default_context(cafile=str(self.place / "ca.pem"))
+
+        class Client(imaplib.IMAP4):
+            def _create_socket(self, timeout: float | None = None) -> socket.socket:
+                made = socket.create_connection((self.host, self.port), 60, (address, 0))
+                if listener == "imap":
+                    return made
+                return context.wrap_socket(made, server_hostname=self.host)
+
+        return Client("127.0.0.1", self.live.ports[listener])
+
+    def refused(self, *tries: tuple[str, str], listener: str = "imaps") -> list[str]:
+        """
+        What clients are told, each at an address of its own, all at once: so that none waits for
+        the wrong passwords of another.
+        """
+
+        def one(attempt: tuple[str, str]) -> str:
+            client = self.imap(listener, f"127.0.{next(_addresses)}.1")
+            with pytest.raises(imaplib.IMAP4.error) as caught:
+                client.login(*attempt)
+            client.shutdown()
+            return str(caught.value)
+
+        with ThreadPoolExecutor(len(tries)) as threads:
+            return list(threads.map(one, tries))
+
+
+@pytest.fixture(scope="module")
+def site(authority: Authority) -> Iterator[Site]:
+    place = Path(tempfile.mkdtemp(prefix="site-"))
+    authority.write_ca(place / "ca.pem")
+    authority.write(place / "mail.pem", "mail", "127.0.0.1")
+    secret = place / "secret"
+    secret.touch(0o600)
+    secret.write_text(READER_SECRET + "\n")
+    (place / "mail").mkdir()
+    slapds = running_slapd(place / "slapd", authority)
+    slapd = next(slapds)
+    config = place / "m.toml"
+    listeners = "".join(
+        f'[[listener]]\nprotocol = "{protocol}"\ntls = "{tls}"\n{more}'
+        'address = "127.0.0.1"\nport = 0\n'
+        for protocol, tls, more in (
+            ("imap", "starttls", "exceptions = true\n"),
+            ("imap", "implicit", ""),
+            ("pop3", "implicit", ""),
+        )
+    )
+    config.write_text(
+        f'[mail]\nhome = "{place}/mail/{{user}}"\n'
+        f'[[users]]\ntype = "ldap"\nlabel = "corp"\nuri = "{slapd.tls_uri}"\n'
+        f'ca = "{place}/ca.pem"\nbase = "{BASE}"\nfilter = "(|(uid={{user}})(mail={{user}}))"\n'
+        f'bind_dn = "{READER}"\nbind_password_file = "{secret}"\n'
+        'fields = { protocols = "employeeType", cleartext = "businessCategory" }\n'
+        f'groups = "cn=mail,{GROUPS}"\nanswer_timeout = "2s"\nconnect_timeout = "2s"\n'
+        f'deadline = "5s"\nretry = "1s"\noutage = "1h"\n'
+        f'[tls]\ncertificate = "{place}/mail.pem"\n{listeners}'
+    )
+    members = ("amy", "bert", "lock", "pops", "old")
+    slapd.add(
+        person("lock", AMYS, f"pwdPolicySubentry: cn=strict,{BASE}")
+        + person("pops", AMYS, "employeeType: pop3")
+        + person("old", AMYS, "businessCategory: allow", "mail: Old.Device@corp.example")
+        + f"dn: cn=mail,{GROUPS}\nobjectClass: groupOfNames\ncn: mail\n"
+        + "".join(f"member: uid={each},{PEOPLE}\n" for each in members)
+        + "\n"
+    )
+    live = Live(config)
+    try:
+        yield Site(live, slapd, place)
+        said = live.stop()
+        for each in (AMYS, READER_SECRET, "Traceback"):
+            assert each not in said, said
+    finally:
+        if live.process.poll() is None:
+            live.stop()
+        slapds.close()  # type: ignore[attr-defined]
+        shutil.rmtree(place)
+
+
+def test_people_of_the_directory_log_in_over_tls(site: Site) -> None:
+    """IMAP and POP3; the home is that of the directory's name."""
+    client = site.imap()
+    client.login("AMY", AMYS)
+    assert client.select()[0] == "OK"
+    client.logout()
+    assert (site.place / "mail" / "amy").is_dir()
+    context = ssl.create_default_context(cafile=str(site.place / "ca.pem"))
+    pop = poplib.POP3_SSL("127.0.0.1", site.live.ports["pop3s"], context=context, timeout=30)
+    pop.user("bert")
+    pop.pass_(AMYS)
+    pop.quit()
+
+
+def test_refusals_reach_the_client_as_codes_without_details(site: Site) -> None:
+    """LD-11, CODE-01, CODE-02: one text for wrong, unknown and locked; nothing of the directory."""
+    locking = site.refused(*(("lock", f"wrong{number}") for number in range(3)))
+    wrong, unknown, locked, other, no_imap = site.refused(
+        ("amy", "wrong"), ("nobody", "wrong"), ("lock", AMYS), ("carl", AMYS), ("pops", AMYS)
+    )
+    assert "AUTHENTICATIONFAILED" in wrong
+    assert {unknown, locked, *locking} == {wrong}
+    assert "AUTHORIZATIONFAILED" in other
+    assert "AUTHORIZATIONFAILED" in no_imap
+    for said in (wrong, other, no_imap):
+        assert not any(each in said.lower() for each in ("ldap", "dc=", "locked", "slapd", "group"))
+    site.live.wait_for("locked")
+
+
+def test_a_phone_with_an_old_password_is_sent_once(site: Site) -> None:
+    """The guard in place: four connections at once, then another."""
+    before = binds(site.slapd, f"uid=bert,{PEOPLE}")
+    site.refused(*[("bert", "stale")] * 4)
+    site.refused(("bert", "stale"))
+    assert binds(site.slapd, f"uid=bert,{PEOPLE}") == before + 1
+    client = site.imap()
+    client.login("bert", AMYS)
+    client.logout()
+
+
+def test_the_policy_in_the_directory_opens_the_clear_for_one(site: Site) -> None:
+    """IKnowsPeople: an attribute permits what the listener refuses to the others."""
+    client = site.imap("imap")
+    client.login("old.device@corp.example", AMYS)
+    client.logout()
+    assert "PRIVACYREQUIRED" in site.refused(("amy", AMYS), listener="imap")[0]
+
+
+def test_a_directory_that_is_down_is_unavailable_and_bridged_over_tls(site: Site) -> None:
+    """LD-11, AUTH-04: known passwords over TLS; others UNAVAILABLE; then as before."""
+    client = site.imap()
+    client.login("amy", AMYS)
+    client.logout()
+    site.slapd.kill()
+    try:
+        for _ in range(3):
+            assert "UNAVAILABLE" in site.refused(("amy", "other"))[0]
+        assert "UNAVAILABLE" in site.refused(("old", AMYS), listener="imap")[0]
+        client = site.imap()
+        client.login("amy", AMYS)
+        client.logout()
+    finally:
+        site.slapd.start()
+    site.live.wait_for("is back")
+    client = site.imap()
+    client.login("bert", AMYS)
+    client.logout()

@@ -8,7 +8,7 @@ before it (RFC 5322 section 2.2.3); a line without a colon is a field without a 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container
 from functools import lru_cache
 
 MAX_FIELDS = 10_000
@@ -147,17 +147,22 @@ def _end_of_fields(block: bytes) -> int:
     return end
 
 
-def separate(block: bytes, names: Collection[bytes]) -> list[tuple[bytes, bytes]]:
+_ANY = re.compile(rb"\n([^:\n]*+):(" + VALUE + rb")")
+
+
+def separate(block: bytes, names: Container[bytes]) -> list[tuple[bytes, bytes]]:
     """
-    The fields of a header block that L{pick} would return for these names: for each its name in
-    lower case, and the field with its line end. Put together, and followed by an empty line, those
-    of some of the names are what L{pick} returns for these.
+    The fields of a header block that L{pick} would return for these names, which are in lower case:
+    for each its name in lower case, and the field with its line end. Put together, and followed by
+    an empty line, those of some of the names are what L{pick} returns for these.
     """
-    wanted = frozenset(name.lower() for name in names if name)
     lines = block[: _end_of_fields(block)]
     if lines and not lines.endswith(b"\n"):
         lines += b"\r\n"
-    return [
-        (field[: field.index(b":")].rstrip(b" \t").lower(), field + b"\n")
-        for field in _lines_of(wanted).findall(b"\n" + lines)
-    ]
+    # Looking for any field and then at its name is faster than looking for many names.
+    found = []
+    for name, value in _ANY.findall(b"\n" + lines):
+        plain = name.rstrip(b" \t").lower()
+        if plain in names:
+            found.append((plain, b"%b:%b\n" % (name, value)))
+    return found

@@ -20,7 +20,8 @@ from mailaccess.store.maildir.blocks import Kind, Values
 from mailaccess.store.maildir.derived import Derived
 
 _WAITING = 64 * 1024 * 1024
-_TOGETHER = 16
+_TOGETHER = 32
+_GATHER = 0.2
 _LINGER = 1.0
 _SULK = 60.0
 
@@ -88,12 +89,14 @@ class Keeper:
 
     def _more(self, item: _Item) -> list[_Item]:
         """
-        What waits for the same mailbox: blocks that several add to are written once.
+        What comes for the same mailbox in the next moment: blocks that several add to are written
+        once.
         """
         batch = [item]
-        while len(batch) < _TOGETHER:
+        until = time.monotonic() + _GATHER
+        while len(batch) < _TOGETHER and not self._stopped:
             try:
-                other = self._queue.get_nowait()
+                other = self._queue.get(timeout=max(0.0, until - time.monotonic()))
             except queue.Empty:
                 break
             if other is None or other[:2] != item[:2]:

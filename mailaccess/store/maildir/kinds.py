@@ -63,7 +63,7 @@ def usual_fields(header: bytes) -> tuple[bytes, bytes, bytes] | None:
     """
     For L{FIELDS}: which fields, how long each of them is, and the fields; an end after the last.
     """
-    found = [(_CODES[name], field) for name, field in separate(header, USUAL)]
+    found = [(_CODES[name], field) for name, field in separate(header, _CODES)]
     if any(len(field) > 0xFFFF for _, field in found):
         return None
     codes = bytes(code for code, _ in found) + b"\0"

@@ -10,7 +10,7 @@ PATH := $(CURDIR)/$(BIN):$(CURDIR)/.programs/bin:$(PATH):/usr/sbin:/sbin
 export PATH
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types coverage docs bench programs clean
+.PHONY: help demo test check lint types coverage docs bench torture programs clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,6 +41,9 @@ docs: $(VENV)/.installed-dev ## build the documentation; a warning is an error
 
 bench: $(VENV)/.installed-dev ## measure, with the floor or a peer beside each figure
 	@$(BIN)/python -m benchmarks
+
+torture: $(VENV)/.installed-dev ## kill the server and cut its disk off, hundreds of times; nothing may be lost
+	@$(BIN)/python -m tests.torture
 
 programs: ## the mail programs that the tests use for real
 	@tests/setup_programs.sh

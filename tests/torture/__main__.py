@@ -69,8 +69,7 @@ def _run(place: Path, servers: Servers, chosen: argparse.Namespace, what: str, c
         print(f"{what}, round {torture.rounds}: LOST\n{error}")
         return False
     finally:
-        if hasattr(torture, "server"):
-            torture.server.kill()
+        torture.end()
     told, open_ = torture.oracle.acknowledged, torture.oracle.unanswered
     taken = time.monotonic() - start
     print(f"{what}: {count} in {taken:.0f} s on {type(disk).__name__}; nothing lost")

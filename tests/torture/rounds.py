@@ -153,6 +153,13 @@ class Torture:
         self.server.stop()
         self.fsck("at the end")
 
+    def end(self) -> None:
+        """
+        Whatever happened: no server is left.
+        """
+        if hasattr(self, "server"):
+            self.server.kill()
+
     # ---- what is there -------------------------------------------------------------------------
 
     def _found(self, server: Server) -> Found:

@@ -10,11 +10,13 @@ where it was seen last. Programs beside the server call L{Shadow.sync} for what 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import json
 import os
 import shutil
 import stat
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,10 +48,10 @@ class Shadow:
         with self._alone(), contextlib.suppress(FileNotFoundError):
             found = os.stat(path)
             if stat.S_ISDIR(found.st_mode):
-                self._sync_directory(str(found.st_ino), path)
+                self._sync_directory(path)
             else:
                 data = Path(path).read_bytes() if data is None else data
-                self._write(f"f{found.st_ino}", data, found.st_mtime_ns)
+                self._write(f"f{identity(path)}", data, found.st_mtime_ns)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -58,23 +60,22 @@ class Shadow:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _sync_directory(self, number: str, path: str) -> None:
+    def _sync_directory(self, path: str) -> None:
         """
         A rename is seen in both directories or in none: what left this one has arrived, and what
         arrived has left.
         """
         everything = self._load()
         names = _scan(path)
-        before = set(map(tuple, everything.get(number, {}).values()))
+        before = set(map(tuple, everything.get(identity(path), {}).values()))
         moved = before ^ set(names.values())
         for folder, _, _ in os.walk(self.mail) if moved else ():
             with contextlib.suppress(FileNotFoundError):
-                known = everything.get(str(os.stat(folder).st_ino), {})
+                known = everything.setdefault(identity(folder), {})
                 for name in [name for name, value in known.items() if tuple(value) in moved]:
                     del known[name]
                 known.update({n: value for n, value in _scan(folder).items() if value in moved})
-                everything[str(os.stat(folder).st_ino)] = known
-        everything[number] = names
+        everything[identity(path)] = names
         self._write("names", json.dumps(everything).encode())
 
     def _load(self) -> dict[str, Any]:
@@ -96,7 +97,7 @@ class Shadow:
         Make the mail what was synced of it.
         """
         fresh = self.mail.with_name(self.mail.name + ".fresh")
-        self._restore(os.stat(self.mail).st_ino, fresh)
+        self._restore(identity(self.mail), fresh)
         shutil.rmtree(self.mail)
         fresh.rename(self.mail)
         for each in self.place.iterdir():
@@ -106,13 +107,13 @@ class Shadow:
                 self.sync(os.path.join(folder, name))
             self.sync(folder)
 
-    def _restore(self, inode: int, target: Path) -> None:
+    def _restore(self, top: str, target: Path) -> None:
         everything = self._load()
-        waiting = [(inode, target)]
+        waiting = [(top, target)]
         while waiting:
             number, path = waiting.pop()
             path.mkdir()
-            for name, (child, is_directory) in everything.get(str(number), {}).items():
+            for name, (child, is_directory) in everything.get(number, {}).items():
                 copy = self.place / f"f{child}"
                 if is_directory:
                     waiting.append((child, path / name))
@@ -122,11 +123,30 @@ class Shadow:
                     (path / name).touch()
 
 
-def _scan(path: str) -> dict[str, tuple[int, bool]]:
+def _scan(path: str) -> dict[str, tuple[str, bool]]:
     """
-    By name: the inode, and whether it is one of a directory.
+    By name: which file, and whether it is a directory.
     """
-    return {e.name: (e.inode(), e.is_dir(follow_symlinks=False)) for e in os.scandir(path)}
+    found = {}
+    for entry in os.scandir(path):
+        with contextlib.suppress(FileNotFoundError):
+            found[entry.name] = (identity(entry.path), entry.is_dir(follow_symlinks=False))
+    return found
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_HERE, _DO_NOT_FOLLOW, _BIRTH = -100, 0x100, 0x800
+_STATX = struct.Struct("@32xQ40xqI")
+
+
+def identity(path: str | Path) -> str:
+    """
+    Inode and time of birth: numbers of inodes are used again at once.
+    """
+    buffer = ctypes.create_string_buffer(256)
+    if _libc.statx(_HERE, os.fsencode(path), _DO_NOT_FOLLOW, 0x100 | _BIRTH, buffer):
+        raise FileNotFoundError(path)
+    return ".".join(map(str, _STATX.unpack_from(buffer)))
 
 
 def install(place: Path, mail: Path) -> None:

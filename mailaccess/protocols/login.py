@@ -227,7 +227,7 @@ class Entrance:
         return [
             name
             for name, each in self.mechanisms.items()
-            if decide(link, each.mechanism).allowed and self._works(link, each.mechanism)
+            if decide(link, each.mechanism).allowed and self.works(link, each.mechanism)
         ]
 
     def find(self, link: Link, name: str) -> SASLMechanism | None:
@@ -235,9 +235,9 @@ class Entrance:
         A SASL mechanism that works here, whether or not it may be used now.
         """
         each = self.mechanisms.get(name)
-        return each if each is not None and self._works(link, each.mechanism) else None
+        return each if each is not None and self.works(link, each.mechanism) else None
 
-    def _works(self, link: Link, mechanism: Mechanism) -> bool:
+    def works(self, link: Link, mechanism: Mechanism) -> bool:
         """
         Whether there is what it needs: for all users, or for some where the listener names it.
         """

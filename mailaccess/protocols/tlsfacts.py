@@ -56,7 +56,7 @@ def link_facts(transport: object) -> TLSFacts | None:
         bits=connection.get_cipher_bits() or 0,
         certificate="" if certificate is None else _subject(certificate),
         names=() if certificate is None else _names(certificate),
-        bindings=_BINDINGS.get(version, ()),
+        bindings=BINDINGS.get(version, ()),
     )
 
 
@@ -64,7 +64,8 @@ EXPORTER, END_POINT = "tls-exporter", "tls-server-end-point"
 
 # The exporter of TLS 1.2 binds only with the extended master secret (RFC 9266 section 4.2), and
 # pyOpenSSL does not tell whether there is one.
-_BINDINGS = {"TLSv1.3": (EXPORTER, END_POINT), "TLSv1.2": (END_POINT,)}
+BINDINGS = {"TLSv1.3": (EXPORTER, END_POINT), "TLSv1.2": (END_POINT,)}
+"""Kinds of channel binding by version."""
 
 
 def channel_binding(transport: object, kind: str) -> bytes | None:
@@ -75,7 +76,7 @@ def channel_binding(transport: object, kind: str) -> bytes | None:
     connection = _handle(transport)
     if connection is None or connection.get_peer_finished() is None:
         return None
-    if kind not in _BINDINGS.get(connection.get_protocol_version_name(), ()):
+    if kind not in BINDINGS.get(connection.get_protocol_version_name(), ()):
         return None
     if kind == EXPORTER:
         return connection.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")

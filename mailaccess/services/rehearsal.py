@@ -21,26 +21,38 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from mailaccess.auth.chain import CheckerChain
+from mailaccess.auth.coverage import together
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
+from mailaccess.auth.interfaces import IMeetsNeeds
 from mailaccess.auth.passwdfile import PasswordFile, Unusable
 from mailaccess.auth.passwdlines import read_lines
 from mailaccess.auth.passwords import Limits as HashLimits
 from mailaccess.errors import AuthenticationFailed
 from mailaccess.interfaces import IChecksPasswords, Identity, IKnowsPeople
 from mailaccess.policy.link import Link
-from mailaccess.policy.mechanism import APOP, LOGIN_COMMAND, USER_PASS, Mechanism
+from mailaccess.policy.mechanism import (
+    APOP,
+    LOGIN_COMMAND,
+    USER_PASS,
+    Coverage,
+    Mechanism,
+    Needs,
+)
 from mailaccess.policy.tls import Decision, Person, TLSPolicy
 from mailaccess.protocols.factory import MailFactory
 from mailaccess.protocols.sweep import Sweep
 
 from .factories import Factories
+from .logins import proofs_of
 from .policies import policy_of
 from .settings import ListenerSettings, Settings
 from .stage import VISITORS, StageEntrance, Visitor
 
 ANYWHERE = "192.0.2.1"
 """The client's address if none is given: one of nobody (RFC 5737)."""
+
+_DIRECTORIES = frozenset({Needs.PASSWORD, Needs.CERTIFICATE, Needs.TOKEN, Needs.NOTHING})
 
 T = TypeVar("T")
 
@@ -120,12 +132,14 @@ class Rehearsal:
         files = [each for each in settings.users if each.type == "file"]
         self._known = sorted({name for each in files for name in _names(each, settings)})
         clock = Clock()
-        people = _People(CheckerChain([_password_file(each, settings) for each in files]))
+        records = CheckerChain([_password_file(each, settings) for each in files])
+        people = _People(settings, records, records)
         self._guard = _guard(self.policy, people, settings)
         self._factories = _factories(settings, self._guard, clock)
         # Somebody of whom nothing is known, not even a name that a rule could match.
         stranger = TLSPolicy(self.policy.listeners)
-        self._for_strangers = _factories(settings, _guard(stranger, _People(), settings), clock)
+        nobody = _guard(stranger, _People(settings, records), settings)
+        self._for_strangers = _factories(settings, nobody, clock)
 
     def listener(self, name: str) -> ListenerSettings:
         """
@@ -169,13 +183,15 @@ class Rehearsal:
 
     def mechanisms(self, listener: ListenerSettings) -> list[Mechanism]:
         """
-        All that a listener's protocol has, offered or not.
+        All that a listener's protocol has and a source of users can check, offered or not.
         """
         entrance = self._factories.make(listener).entrance
         own = [LOGIN_COMMAND] if listener.protocol == "imap" else [USER_PASS]
         if listener.protocol == "pop3" and self.settings.pop3.apop:
             own.append(APOP)
-        return own + [each.mechanism for each in entrance.mechanisms.values()]
+        link = Link(listener.label)
+        found = [each.mechanism for each in entrance.mechanisms.values()]
+        return own + [each for each in found if entrance.works(link, each)]
 
     def person(self, name: str) -> Person:
         """
@@ -268,7 +284,13 @@ def _names(users: Any, settings: Settings) -> Collection[str]:
 
 
 def _guard(policy: TLSPolicy, people: Any, settings: Settings) -> GuardedChecker:
-    return GuardedChecker(policy, people, AccountGate(time.time), settings.mail.domain)
+    return GuardedChecker(
+        policy,
+        people,
+        AccountGate(time.time),
+        settings.mail.domain,
+        proofs=proofs_of(settings, people),
+    )
 
 
 def _factories(settings: Settings, guard: GuardedChecker, clock: Clock) -> Factories:
@@ -276,13 +298,18 @@ def _factories(settings: Settings, guard: GuardedChecker, clock: Clock) -> Facto
     return Factories(settings, portal, guard, clock, Sweep(clock), entrance_kind=StageEntrance)
 
 
-@implementer(IChecksPasswords, IKnowsPeople)
+@implementer(IChecksPasswords, IKnowsPeople, IMeetsNeeds)
 @attrs.frozen(eq=False)
 class _People:
     """
     Knows what records say, and no password.
+
+    @ivar files: the site's password files, for what is offered
+    @ivar records: those that are asked about persons; none for strangers
     """
 
+    settings: Settings
+    files: CheckerChain
     records: Any = None
     label: str = "rehearsal"
 
@@ -294,6 +321,14 @@ class _People:
             return None
         found: Mapping[str, str] | None = await self.records.attributes(name)
         return found
+
+    def coverage(self, needs: Needs) -> Coverage:
+        kinds = {each.type for each in self.settings.users}
+        found = [self.files.coverage(needs)] if "file" in kinds else []
+        if "ldap" in kinds:
+            # As the checker says of itself: passwords, and people by name.
+            found.append(Coverage.ALL if needs in _DIRECTORIES else Coverage.NONE)
+        return together(found)
 
 
 @implementer(IRealm)

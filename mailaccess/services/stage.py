@@ -20,6 +20,7 @@ from mailaccess.policy.link import Layer, Link
 from mailaccess.policy.mechanism import APOP, LOGIN_COMMAND, USER_PASS, Mechanism
 from mailaccess.protocols.factory import MailFactory
 from mailaccess.protocols.login import Entrance
+from mailaccess.protocols.tlsfacts import BINDINGS
 
 SECRET = "x"  # noqa: S105 - never right: nobody asks whether it is
 MOST_STEPS = 5
@@ -111,6 +112,7 @@ class StageEntrance(Entrance):
             tls_version=f"TLSv{transport.tls}",
             cipher=CIPHERS[transport.tls],
             certificate=transport.certificate,
+            bindings=BINDINGS[f"TLSv{transport.tls}"],
         )
 
 

@@ -25,6 +25,7 @@ from twisted.internet.task import deferLater
 
 from mailaccess.auth.connections import Connections
 from mailaccess.interfaces import Identity
+from mailaccess.message import header
 from mailaccess.message.scan import scan
 from mailaccess.protocols.imap.commands.fetch import items
 from mailaccess.protocols.imap.factory import IMAPFactory
@@ -261,4 +262,35 @@ async def test_a_large_message_is_taken_apart_in_a_thread(
                 said = await client.say(b"c FETCH %d %b\r\n" % (number, what), b"c OK")
                 assert b"* %d FETCH (" % number in said
                 assert done == [at_once], (number, what)
+        client.transport.abortConnection()  # type: ignore[union-attr]
+
+
+async def test_a_large_header_is_read_in_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AB-09, MIME-03: for fields that are kept, and for others; a small one at once."""
+    here = threading.get_ident()
+    done: list[bool] = []
+
+    def picker(*arguments: Any) -> Callable[[bytes], bytes]:
+        pick = header.picker(*arguments)
+
+        def noted(data: bytes) -> bytes:
+            done.append(threading.get_ident() == here)
+            return pick(data)
+
+        return noted
+
+    monkeypatch.setattr(reading, "picker", picker)
+    async with serving(tmp_path) as place:
+        for count in (1, 300_000):
+            await deliver(place, b"Subject: x\r\n" + b"X: y\r\n" * count + b"\r\nbody\r\n")
+        client = await place.client(place.explicit)
+        await client.say(b"a LOGIN amy secret\r\nb SELECT INBOX\r\n", b"b OK")
+        for number, at_once in ((1, True), (2, False)):
+            for name in (b"Subject", b"X-Other"):
+                done.clear()
+                command = b"c FETCH %d BODY.PEEK[HEADER.FIELDS (%b)]\r\n" % (number, name)
+                await client.say(command, b"c OK")
+                assert done == [at_once], (number, name)
         client.transport.abortConnection()  # type: ignore[union-attr]

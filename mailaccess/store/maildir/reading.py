@@ -73,11 +73,16 @@ class Reader:
         """
         A message with CRLF line ends that is not long and whose file is where it was, else None.
         """
-        columns = self._shared.columns
-        row = columns.find(uid)
-        if row >= 0 and columns.arrays[3][row] > _LONG:
+        shared = self._shared
+        name = shared.names.get(uid) or self.name(uid)
+        if name is None:
             return None
-        data = self._read(uid, self.name(uid), -1)
+        try:
+            data = shared.account.tree.disk.read_short(name, shared.cur(), _LONG)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise refusal(error, f"message {uid}") from error
         return None if data is None else to_crlf(data)
 
     async def octets(self, uid: int) -> bytes | None:
@@ -233,7 +238,10 @@ class Reader:
         """
         pick = picker(names, False)
         if not kinds.are_usual(names):
-            return [None if each is None else pick(each) for each in await self.headers(uids)]
+            return [
+                None if each is None else await self._aside(each, pick)
+                for each in await self.headers(uids)
+            ]
         kept = self._shared.account.recall.fields(self._token, sorted(uids), names)
         missing = [uid for uid in uids if kept.get(uid) is None]
         if missing:
@@ -241,8 +249,8 @@ class Reader:
             for uid, header in zip(missing, await self.headers(missing), strict=True):
                 if header is not None:
                     if uid not in kept:
-                        fresh[uid] = kinds.usual_fields(header)
-                    kept[uid] = pick(header)
+                        fresh[uid] = await self._aside(header, kinds.usual_fields)
+                    kept[uid] = await self._aside(header, pick)
             self._keep({kinds.FIELDS: fresh})
         return [kept.get(uid) for uid in uids]
 

@@ -68,6 +68,25 @@ class Disk:
         finally:
             os.close(descriptor)
 
+    def read_short(self, name: str, at: int, most: int) -> bytes | None:
+        """
+        The content of a regular file, or None if that is more than so many octets.
+        """
+        descriptor = os.open(name, _FILE, dir_fd=at)
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise OSError(errno.ELOOP, "not a regular file", name)
+            size = found.st_size
+            if size > most:
+                return None
+            data = os.read(descriptor, size)
+            while len(data) < size and (more := os.read(descriptor, size - len(data))):
+                data += more
+            return data
+        finally:
+            os.close(descriptor)
+
     def create(self, name: str, at: int) -> int:
         """
         A descriptor of a file that was not there, to write.

@@ -45,6 +45,12 @@ BIG = 1 << 18
 LONG = 1 << 20
 """Octets of a message or of headers over which nothing is looked for on the reactor's thread."""
 
+OFTEN = 1 << 15
+"""Octets of whole messages after which a client that does not read is waited for."""
+
+COSTS = 1 << 11
+"""What reading a message costs, in octets written."""
+
 PIECE_TCP, PIECE_TLS = 1 << 18, 1 << 16
 """Octets of a message given to the transport at a time."""
 
@@ -293,8 +299,11 @@ async def _write_bodies(plan: Plan, batch: Batch, tails: Sequence[bytes]) -> boo
     connection = session.connection
     piece = PIECE_TLS if connection.link.layer is Layer.TLS else PIECE_TCP
     write, template = connection.write, plan.template
+    written = OFTEN
     for line, uid, tail in zip(_lines(plan, batch), batch.uids, tails, strict=True):
-        await connection.pace()
+        if written >= OFTEN:
+            written = 0
+            await connection.pace()
         message = KEPT.find(batch.mailbox, uid) if plan.pieces else None
         if message is None:
             try:
@@ -319,7 +328,9 @@ async def _write_bodies(plan: Plan, batch: Batch, tails: Sequence[bytes]) -> boo
                 text += label + (b'""' if value is not None else b"NIL")
             elif item.rendered:
                 text += label + value
+                written += len(value)
             else:
+                written += len(value)
                 write(b"%b%b%b{%d}\r\n" % (text, label, b"~" if item.binary else b"", len(value)))
                 text = b""
                 if len(value) <= piece:
@@ -329,4 +340,5 @@ async def _write_bodies(plan: Plan, batch: Batch, tails: Sequence[bytes]) -> boo
                     write(value[start : start + piece])
                     await connection.pace()
         write(b"%b%b)\r\n" % (text, tail))
+        written += COSTS
     return complete

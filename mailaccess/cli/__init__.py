@@ -20,13 +20,14 @@ def commands() -> Sequence[Command]:
     """
     All subcommands, in the order of the help.
     """
-    from . import check, explain, fsck, ldap_doctor, matrix, options, passwd, policydiff
+    from . import check, explain, fsck, ldap_doctor, matrix, options, passwd, policydiff, probe
 
     return (
         check.command,
         explain.command,
         matrix.command,
         policydiff.command,
+        probe.command,
         ldap_doctor.command,
         passwd.command,
         fsck.command,

@@ -1,0 +1,159 @@
+"""
+C{mailaccess probe HOST[:PORT]}: what a mail access server does, seen from outside.
+
+It tries what an attacker would try and what a careful client relies on, with names and passwords
+that are nobody's, and says of each check whether the server passed. Any server can be probed; ask
+its owner first.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+
+from ..command import Command, Failed
+from . import clear, secure
+from .probing import BAD, Check, Finding, NoTLS, Probe, run
+from .tlsfacts import certificate_of, identity_problem, verifying
+from .wire import Gone, Target
+
+_PORTS = {143: ("imap", False), 993: ("imap", True), 110: ("pop3", False), 995: ("pop3", True)}
+MECHANISMS = ("PLAIN", "LOGIN", "LOGIN command", "USER")
+
+
+def _arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("host", help="HOST or HOST:PORT; [ADDRESS]:PORT for IPv6")
+    parser.add_argument(
+        "--protocol", choices=("imap", "pop3"), help="that of the port if not given"
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--tls", action="store_true", help="TLS from the first octet")
+    how.add_argument("--starttls", action="store_true", help="TLS by STARTTLS or STLS")
+    how.add_argument("--clear", action="store_true", help="no TLS: look at the clear part only")
+    parser.add_argument("-m", "--mech", default="", choices=MECHANISMS, help="how to log in")
+    parser.add_argument("-u", "--user", default="", help="log in, too; asks for the password")
+    parser.add_argument("--stdin", action="store_true", help="read the password from input")
+    parser.add_argument(
+        "--ca", default="", metavar="FILE", help="PEM file with authorities to trust"
+    )
+    parser.add_argument("--name", default="", help="the name to expect in the certificate")
+    parser.add_argument("--timeout", type=float, default=10.0, help="seconds for each step")
+    parser.add_argument("--transcript", action="store_true", help="print all that was said")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _run(chosen: Namespace) -> int:
+    probe = Probe(_target(chosen), _starttls(chosen), chosen.ca)
+    password = _password(chosen) if chosen.user else ""
+    try:
+        with probe.clear() if probe.has_clear else probe.secure():
+            pass
+    except (Gone, NoTLS, OSError) as error:
+        raise Failed(f"{chosen.host}: {error}") from None
+    found = run(probe, _checks(probe))
+    if chosen.user:
+        found += run(probe, iter([lambda it: _login(it, chosen, password)]))
+    if chosen.json:
+        print(json.dumps(_as_json(probe, found), indent=1, ensure_ascii=False))
+    else:
+        _print(probe, found, chosen.transcript)
+    return 1 if any(each.verdict == BAD for each in found) else 0
+
+
+def _target(chosen: Namespace) -> Target:
+    host, port = _host(chosen.host)
+    protocol, implicit = _PORTS.get(port, (chosen.protocol, False))
+    protocol = chosen.protocol or protocol or "imap"
+    if chosen.tls or chosen.starttls or chosen.clear:
+        implicit = chosen.tls
+    if not port:
+        port = next(it for it, what in _PORTS.items() if what == (protocol, implicit))
+    return Target(host, port, protocol, implicit, chosen.timeout, chosen.name)
+
+
+def _host(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]") or (":" in host and not host.startswith("[")):
+        host, port = text, "0"
+    if not port.isdecimal() or int(port) > 65535:
+        raise Failed(f"{text}: {port!r} is no port")
+    return host.strip("[]"), int(port)
+
+
+def _starttls(chosen: Namespace) -> bool:
+    return not chosen.clear and not _target(chosen).implicit
+
+
+def _password(chosen: Namespace) -> str:
+    return sys.stdin.readline().rstrip("\r\n") if chosen.stdin else getpass.getpass("Password: ")
+
+
+def _checks(probe: Probe) -> Iterator[Check]:
+    if probe.has_clear:
+        yield clear.offers_in_the_clear
+        yield clear.password_in_the_clear
+        yield clear.literal_in_the_clear
+        yield clear.sasl_in_the_clear
+    yield clear.http_on_the_port
+    if probe.starttls:
+        yield clear.starttls_injection
+        yield clear.starttls_split
+        yield clear.starttls_twice
+    if probe.has_tls:
+        yield secure.certificate
+        yield secure.versions
+        yield secure.ciphers
+        yield secure.alpn
+        yield secure.offers_inside_tls
+        yield secure.sasl_cancel
+
+
+def _login(probe: Probe, chosen: Namespace, password: str) -> Iterator[Finding]:
+    """
+    Never in the clear, and never to a server that is not the one it should be.
+    """
+    if not probe.has_tls:
+        yield Finding("login", BAD, "not tried: no password is sent in the clear")
+        return
+    with probe.secure(verifying(probe.ca)) as (it, secured):
+        shown = certificate_of(secured)
+        problem = identity_problem(shown, probe.target.expected) if shown else "no certificate"
+        if problem:
+            yield Finding("login", BAD, f"not tried: {problem}")
+            return
+        yield secure.log_in(it, chosen.mech, chosen.user, password)
+
+
+def _as_json(probe: Probe, found: list[Finding]) -> dict[str, object]:
+    target = probe.target
+    return {
+        "host": target.name,
+        "port": target.port,
+        "protocol": target.protocol,
+        "tls": "implicit" if target.implicit else "starttls" if probe.starttls else "none",
+        "checks": [
+            {"check": each.check, "verdict": each.verdict, "text": each.text} for each in found
+        ],
+        "transcript": [str(each) for each in probe.transcript],
+    }
+
+
+def _print(probe: Probe, found: list[Finding], transcript: bool) -> None:
+    if transcript:
+        print("\n".join(map(str, probe.transcript)), end="\n\n")
+    width = max(len(each.check) for each in found)
+    for each in found:
+        print(f"{each.verdict:4}  {each.check:{width}}  {each.text}")
+
+
+command = Command(
+    "probe",
+    "try a mail access server from outside",
+    "Try what an attacker would try on a server, this one or anybody's, and say of each check"
+    " whether it passed. The exit status is 1 if one is bad.",
+    _arguments,
+    _run,
+)

@@ -233,17 +233,23 @@ async def _kept(key: q.Query, rows: Any, open_: int, texts: Texts, count: int) -
     What is known of a key: rows that match, and those, open ones or not, of which nothing is known.
     """
     asked = open_.to_bytes(count, "little")
-    hits, known = await texts.kept(key, array("I", compress(rows.uids, asked)))
-    matched, unknown = bytearray(count), bytearray(b"\x01") * count
-    undecided = range(count) if all(asked) else list(compress(range(count), asked))
-    for row in compress(undecided, hits):
-        matched[row] = 1
-    if isinstance(undecided, range):
-        unknown = bytearray(known.translate(_NOT))
+    if asked.count(1) == count:
+        hits, known = await texts.kept(key, array("I", rows.uids))
     else:
-        for row in compress(undecided, known):
-            unknown[row] = 0
-    return int.from_bytes(matched, "little"), int.from_bytes(unknown, "little")
+        hits, known = await texts.kept(key, array("I", compress(rows.uids, asked)))
+        undecided = list(compress(range(count), asked))
+        hits, known = _spread(hits, undecided, count), _spread(known, undecided, count)
+    return int.from_bytes(hits, "little"), int.from_bytes(known.translate(_NOT), "little")
+
+
+def _spread(octets: bytes, rows: Sequence[int], count: int) -> bytes:
+    """
+    What is known of some rows, put where they are among all.
+    """
+    found = bytearray(count)
+    for row in compress(rows, octets):
+        found[row] = 1
+    return bytes(found)
 
 
 async def _read(

@@ -141,7 +141,8 @@ def search(path: str, token: int, key: q.Query, uids: array[int]) -> tuple[bytes
     @return: for each UID 1 if it matches, 1 if that is known, and whether something that could be
         kept is not
     """
-    hits, known = bytearray(len(uids)), bytearray(len(uids))
+    hits = bytearray(len(uids))
+    known: bytes | bytearray = bytes(len(uids))
     finders = kinds.finders(key)
     if not finders:
         return bytes(hits), bytes(known), False
@@ -160,13 +161,23 @@ def search(path: str, token: int, key: q.Query, uids: array[int]) -> tuple[bytes
                         asked = uids[low:high]
                         if block is None or not _look(block, finder, asked, low, hits, seen):
                             complete = False
-                    known = seen if not turn else bytearray(map(min, known, seen))
+                    known = _both(known, seen) if turn else seen
             finally:
                 database.close()
     except (apsw.Error, OSError, IndexError, ValueError):
         # What was found so far is right; of the rest nothing is known.
         return bytes(hits), bytes(hits), True
-    return bytes(hits), bytes(map(max, known, hits)), not complete
+    return bytes(hits), _either(known, hits), not complete
+
+
+def _both(one: bytes | bytearray, other: bytearray) -> bytes:
+    found = int.from_bytes(one, "little") & int.from_bytes(other, "little")
+    return found.to_bytes(len(one), "little")
+
+
+def _either(one: bytes | bytearray, other: bytearray) -> bytes:
+    found = int.from_bytes(one, "little") | int.from_bytes(other, "little")
+    return found.to_bytes(len(one), "little")
 
 
 def _spans(kind: Kind, uids: array[int]) -> Iterator[tuple[int, int, int]]:

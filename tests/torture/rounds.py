@@ -131,6 +131,10 @@ class Torture:
 
     def _look(self) -> None:
         self.fsck("after the crash")
+        # What SQLite wrote back when that ended.
+        place = self.disk.mail / USER / "mailaccess"
+        for path in (*place.iterdir(), place):
+            self.disk.synced(str(path))
         self.server = self._serve()
         self.oracle.judge(self._found(self.server))
         self.fsck("while it is served")

@@ -61,11 +61,14 @@ class _Check:
         self._validities(boxes)
         self._subscriptions()
         self._orphans(boxes)
+        open_jobs = {intent.mailbox for intent in intents.load(self.tree)}
         there = {directory: name for name, directory in self._directories()}
         for number, box in enumerate(boxes):
             name = there.pop(box.directory, None)
             self.progress(name or box.directory, number, len(boxes))
-            if name is None:
+            if name is None and box.id in open_jobs:
+                self.note("intents", f"{box.directory} comes back at the next start")
+            elif name is None:
                 self.error("directory", f"the record has {box.directory}, which is not there")
             else:
                 self.findings += self._mailbox(name, box.id)

@@ -37,7 +37,7 @@ MAX_KEYWORDS = 58
 _APPLICATION = 0x6D616361
 VERSION = 3
 _CHECKED_SIZE = 4 * 1024 * 1024
-_BUSY_MILLISECONDS = 30_000
+BUSY_MILLISECONDS = 30_000
 _LOG_SIZE = 4 * 1024 * 1024
 _CACHE_KILOBYTES = 1024
 
@@ -163,7 +163,7 @@ def connect(path: str, writer: bool) -> apsw.Connection:
     """
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW | apsw.SQLITE_OPEN_NOMUTEX
     connection = apsw.Connection(path, flags=flags, statementcachesize=64)
-    connection.set_busy_timeout(_BUSY_MILLISECONDS if writer else 1000)
+    connection.set_busy_timeout(BUSY_MILLISECONDS if writer else 1000)
     connection.pragma("synchronous", "FULL")
     connection.pragma("temp_store", "MEMORY")
     if writer:
@@ -214,7 +214,7 @@ def _prepare(path: str) -> bool:
         os.close(os.open(path, flags, 0o600))
     connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW)
     try:
-        connection.set_busy_timeout(_BUSY_MILLISECONDS)
+        connection.set_busy_timeout(BUSY_MILLISECONDS)
         version = connection.pragma("user_version")
         if version > VERSION:
             raise StoreDamaged(detail=f"index version {version} is newer than {VERSION}")

@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mailaccess.auth.sasl import MECHANISMS
 from mailaccess.cli import commands as subcommands
+from mailaccess.policy.mechanism import APOP, LOGIN_COMMAND, USER_PASS, Needs
 from mailaccess.protocols.imap import commands as imap_commands
 from mailaccess.protocols.imap.registry import Extension
 from mailaccess.protocols.pop3 import factory as pop3_factory
@@ -277,10 +279,37 @@ def events() -> str:
     )
 
 
+def mechanisms() -> str:
+    """
+    Every way to log in, with what it exposes and needs.
+    """
+    rows = []
+    ours = [*(each.mechanism for each in MECHANISMS.values()), LOGIN_COMMAND, USER_PASS, APOP]
+    for each in ours:
+        some = each.needs in _FOR_SOME
+        default = "on" if each.default else "off"
+        if each.default and some:
+            default = "on if every user has them"
+        rows.append((f"`{each.name}`", each.exposes.value, _NEEDED[each.needs], default))
+    return markdown(("mechanism", "exposes", "needs", "default"), rows)
+
+
+_FOR_SOME = frozenset({Needs.KEYS_SHA1, Needs.KEYS_SHA256})
+_NEEDED = {
+    Needs.PASSWORD: "a source that checks passwords",
+    Needs.SECRET: "passwords that can be read back",
+    Needs.KEYS_SHA1: "keys `{SCRAM-SHA-1}`",
+    Needs.KEYS_SHA256: "keys `{SCRAM-SHA-256}`",
+    Needs.CERTIFICATE: "a verified client certificate, and a rule for names",
+    Needs.NOTHING: "`anonymous` in `[login]`",
+}
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "options": options,
     "command-line": command_line,
     "events": events,
+    "mechanisms": mechanisms,
     "imap": imap,
     "pop3": pop3,
     "rfcs": rfcs,

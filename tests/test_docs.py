@@ -119,6 +119,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     both = top / "etc/mailaccess/mail.pem"
     both.touch(0o600)
     both.write_bytes(certificate.read_bytes() + key.read_bytes())
+    (top / "etc/mailaccess/clients.pem").write_bytes(certificate.read_bytes())
     users = top / "etc/mailaccess/users"
     users.touch(0o600)
     users.write_text(f"amy:{passwords.make('SSHA512', b'secret')}\n")

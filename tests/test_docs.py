@@ -119,7 +119,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     both = top / "etc/mailaccess/mail.pem"
     both.touch(0o600)
     both.write_bytes(certificate.read_bytes() + key.read_bytes())
-    (top / "etc/mailaccess/clients.pem").write_bytes(certificate.read_bytes())
+    for each in ("clients.pem", "ca.pem", "corp-ca.pem"):
+        (top / "etc/mailaccess" / each).write_bytes(certificate.read_bytes())
+    secret = top / "etc/mailaccess/ldap-password"
+    secret.touch(0o600)
+    secret.write_text("secret\n")
     users = top / "etc/mailaccess/users"
     users.touch(0o600)
     users.write_text(f"amy:{passwords.make('SSHA512', b'secret')}\n")

@@ -23,18 +23,21 @@ from zope.interface import implementer
 
 from ..errors import AccountUnusable, AuthenticationFailed
 from ..interfaces import IChecksPasswords, Identity, IKnowsPeople
+from ..policy.mechanism import Coverage, Needs
+from .interfaces import IFindsUsers, IKnowsKeys, IMeetsNeeds
 from .memory import Fingerprints, Remembered
+from .passwords import ScramKeys
 
 LONGEST_RIGHT = 60.0
 LONGEST_WRONG = 10.0
 
 
-@implementer(IChecksPasswords, IKnowsPeople)
+@implementer(IChecksPasswords, IKnowsPeople, IFindsUsers, IKnowsKeys, IMeetsNeeds)
 class CachedChecker:
     """
     A source with a memory.
 
-    @ivar checker: an L{IChecksPasswords} and L{IKnowsPeople}
+    @ivar checker: provides the same interfaces; only L{check} is ever answered from here
     """
 
     def __init__(
@@ -91,6 +94,34 @@ class CachedChecker:
         As the source's: never from here.
         """
         found: Mapping[str, str] | None = await self.checker.attributes(name)
+        return found
+
+    async def person(self, name: str) -> Identity | None:
+        """
+        As the source's.
+        """
+        found: Identity | None = await self.checker.person(name)
+        return found
+
+    async def keys(self, name: str, scheme: str) -> tuple[Identity, ScramKeys] | None:
+        """
+        As the source's.
+        """
+        found: tuple[Identity, ScramKeys] | None = await self.checker.keys(name, scheme)
+        return found
+
+    def usual(self, scheme: str) -> tuple[int, int] | None:
+        """
+        As the source's.
+        """
+        found: tuple[int, int] | None = self.checker.usual(scheme)
+        return found
+
+    def coverage(self, needs: Needs) -> Coverage:
+        """
+        As the source's.
+        """
+        found: Coverage = self.checker.coverage(needs)
         return found
 
     def flush(self) -> None:

@@ -36,9 +36,10 @@ from ...errors import (
     Refused,
 )
 from ...interfaces import IChecksPasswords, Identity, IKnowsPeople
-from ..interfaces import IFindsUsers
+from ...policy.mechanism import Coverage, Needs
+from ..interfaces import IFindsUsers, IKnowsKeys, IMeetsNeeds
 from ..memory import Fingerprints, Remembered
-from ..passwords import DEFAULT_LIMITS, BadHash, Limits, dummy, verify
+from ..passwords import DEFAULT_LIMITS, BadHash, Limits, ScramKeys, dummy, scram_keys, verify
 from ..pool import HashPool
 from .deadline import Deadline
 from .entry import fields_of, identity_of
@@ -51,6 +52,8 @@ from .upstream import FIRST_LOOK, Upstream, Upstreams
 log = Logger()
 
 T = TypeVar("T")
+
+_MOST_STORED = 4
 
 _UNMARKED = 60.0
 """
@@ -78,7 +81,7 @@ class Remembering:
     size: int = 10_000
 
 
-@implementer(IChecksPasswords, IKnowsPeople, IFindsUsers)
+@implementer(IChecksPasswords, IKnowsPeople, IFindsUsers, IKnowsKeys, IMeetsNeeds)
 class LDAPChecker:
     """
     A checker over one directory.
@@ -130,6 +133,7 @@ class LDAPChecker:
         self._deadlines: set[Deadline] = set()
         self._looks: dict[int, Any] = {}
         self._dummy = dummy("ARGON2ID")
+        self._usual: dict[str, tuple[int, int]] = {}
         self._running = False
 
     def start(self) -> None:
@@ -215,6 +219,34 @@ class LDAPChecker:
         if found.entry is None:
             return None
         return self._identity(found, name, bound=False)
+
+    async def keys(self, name: str, scheme: str) -> tuple[Identity, ScramKeys] | None:
+        """
+        Of C{{SCRAM-SHA-256}} and C{{SCRAM-SHA-1}} values, where stored passwords are read.
+        """
+        if self._finding.way != "hash" or not self.knows(name):
+            return None
+        found = await self._found(name)
+        for stored in self._stored(found):
+            keys = scram_keys(stored, scheme, self._limits)
+            if keys is not None:
+                self._usual[scheme] = (len(keys.salt), keys.iterations)
+                return self._identity(found, name, bound=False), keys
+        return None
+
+    def usual(self, scheme: str) -> tuple[int, int] | None:
+        """
+        Of the keys seen last.
+        """
+        return self._usual.get(scheme)
+
+    def coverage(self, needs: Needs) -> Coverage:
+        """
+        Some may have keys, where stored passwords are read; passwords are never recoverable.
+        """
+        if needs in (Needs.KEYS_SHA1, Needs.KEYS_SHA256):
+            return Coverage.SOME if self._finding.way == "hash" else Coverage.NONE
+        return Coverage.NONE if needs is Needs.SECRET else Coverage.ALL
 
     async def _found(self, name: str) -> Found:
         try:
@@ -306,12 +338,18 @@ class LDAPChecker:
 
     async def _by_hash(self, name: str, secret: bytes) -> tuple[Found, bool]:
         found = await self._run(self._lookup.find, name)
-        values = found.entry.values.get(self._finding.password.lower(), ()) if found.entry else ()
-        stored = [_stored(each) for each in values][:4]
+        stored = self._stored(found)
         right = False
         for each in stored or [self._dummy]:
             right = await self._verify(each, secret, name) or right
         return found, right and bool(stored)
+
+    def _stored(self, found: Found) -> list[str]:
+        """
+        At most a few: each costs as much as a login.
+        """
+        values = found.entry.values.get(self._finding.password.lower(), ()) if found.entry else ()
+        return [_stored(each) for each in values[:_MOST_STORED]]
 
     async def _verify(self, stored: str, secret: bytes, name: str) -> bool:
         assert self._hashes is not None, "hashes are verified in threads"

@@ -12,6 +12,7 @@ import pytest
 from ldap3.utils.dn import escape_rdn
 
 from mailaccess.auth.ldap.options import Finding
+from mailaccess.auth.passwords import make
 from mailaccess.errors import (
     AccountUnusable,
     AuthenticationFailed,
@@ -20,6 +21,7 @@ from mailaccess.errors import (
     DirectoryUnavailable,
     PasswordExpired,
 )
+from mailaccess.policy.mechanism import Coverage, Needs
 
 from .asking import Asker
 from .slapd import AMYS, BASE, GROUPS, PEOPLE, READER, Slapd, person
@@ -174,8 +176,6 @@ async def test_a_template_binds_at_once_and_reads_its_own_entry(
 
 async def test_hashes_are_read_and_verified_here(asker: Asker, own_slapd: Slapd) -> None:
     """LD-16: {SSHA}, {CRYPT}, {ARGON2} as OpenLDAP writes it; none is a failure; no writing."""
-    from mailaccess.auth.passwords import make
-
     argon = "{ARGON2}" + make("ARGON2ID", RIGHT).partition("}")[2]
     crypt = "{CRYPT}" + make("SHA512-CRYPT", RIGHT).partition("}")[2]
     own_slapd.add(
@@ -410,3 +410,27 @@ def test_what_is_read_of_an_entry_is_what_is_configured() -> None:
     """LD-16: the stored password is asked for only where it is verified here."""
     assert "userPassword" not in Finding().attributes
     assert "userPassword" in Finding(way="hash").attributes
+
+
+async def test_keys_of_scram_are_read_where_stored_passwords_are(
+    asker: Asker, own_slapd: Slapd
+) -> None:
+    """LD-14, LD-16: with the states and groups of the entry, as no bind would tell."""
+    own_slapd.add(person("scram", stored=make("SCRAM-SHA-256", RIGHT)))
+    checker = asker.checker(own_slapd.uri, way="hash")
+    assert checker.usual("SCRAM-SHA-256") is None
+    found = await checker.keys("scram", "SCRAM-SHA-256")
+    assert found is not None
+    identity, keys = found
+    assert identity.name == "scram"
+    assert checker.usual("SCRAM-SHA-256") == (len(keys.salt), keys.iterations)
+    assert await checker.keys("scram", "SCRAM-SHA-1") is None
+    assert await checker.keys("amy", "SCRAM-SHA-256") is None
+    assert await checker.keys("nobody", "SCRAM-SHA-256") is None
+    assert (await checker.check("scram", RIGHT, "imap")).name == "scram"
+    assert checker.coverage(Needs.KEYS_SHA256) is Coverage.SOME
+    by_bind = asker.checker(own_slapd.uri)
+    assert await by_bind.keys("scram", "SCRAM-SHA-256") is None
+    assert by_bind.coverage(Needs.KEYS_SHA256) is Coverage.NONE
+    assert by_bind.coverage(Needs.PASSWORD) is Coverage.ALL
+    assert by_bind.coverage(Needs.SECRET) is Coverage.NONE

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from mailaccess.store.maildir.shared import SharedMailbox
 
 _REMOVE_SLICE = 500
+_MANY = 1000
 
 
 @implementer(IMailbox, IMovesMessages)
@@ -212,8 +214,11 @@ class MaildirMailbox:
                 touched.update(entry.uids)
         if len(touched) == 0:
             return ()
-        rows = sorted(self._row(uid) for uid in touched)
-        return [row + 1 for row in rows if 0 <= row < before]
+        if len(touched) < _MANY:
+            rows = sorted(self._row(uid) for uid in touched)
+            return [row + 1 for row in rows if 0 <= row < before]
+        hits = map(touched.__contains__, self.rows.uids)
+        return list(compress(range(1, before + 1), hits))
 
     def _row(self, uid: int) -> int:
         uids = self.rows.uids

@@ -147,7 +147,7 @@ class Client:
 
     def login(self, mechanism: str, name: str, secret: str = SECRET) -> str:
         """
-        The answer that ends the attempt.
+        The answer that ends the attempt; with SCRAM, the one to the first message.
         """
         plain = b64encode(f"\0{name}\0{secret}".encode()).decode()
         words = [b64encode(each.encode()).decode() for each in (name, secret)]
@@ -162,6 +162,8 @@ class Client:
         else:
             verb = "AUTH" if self.protocol == "pop3" else "a AUTHENTICATE"
             self.send(f"{verb} PLAIN {plain}" if mechanism == "PLAIN" else f"{verb} {mechanism}")
+        if mechanism.startswith("SCRAM-"):
+            words = [b64encode(f"n,,n={name},r=0123456789abcdef".encode()).decode()]
         answer = self.line()
         while answer.startswith("+ ") and words:
             self.send(words.pop(0))

@@ -265,6 +265,7 @@ sys.stdin.read()
 HOLD_RECORD = """
 import sys, apsw
 connection = apsw.Connection(sys.argv[1])
+connection.set_busy_timeout(10_000)
 connection.execute("BEGIN IMMEDIATE")
 print("held", flush=True)
 sys.stdin.read()

@@ -155,6 +155,8 @@ def _in_place(top: Path, change: Callable[[], None]) -> None:
     Change C{cur} so that its time does not tell.
     """
     before = os.stat(top / "cur")
+    seen = f"suspect = 0, cur_seen = {before.st_mtime_ns}"
+    _sql(f"UPDATE mailbox SET {seen} WHERE directory = ''")(top)
     change()
     os.utime(top / "cur", ns=(before.st_atime_ns, before.st_mtime_ns))
 

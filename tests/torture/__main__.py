@@ -2,7 +2,7 @@
 Kill the server, and cut its disk off, again and again; nothing acknowledged may be lost (DS-01,
 DS-02, DS-16).
 
-    python -m tests.torture [--kills N] [--cuts N] [--seconds S] [--seed N] [--shadow]
+    python -m tests.torture [--kills N] [--cuts N] [--sharing S] [--seconds S] [--seed N] [--shadow]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tests.torture.disks import PlainDisk, ShadowDisk, cut_disk
 from tests.torture.oracle import Wrong
 from tests.torture.rounds import Torture
 from tests.torture.serve import Servers
+from tests.torture.sharing import share
 
 
 def main() -> int:
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--cuts", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=1.0, help="of work a round, at most")
+    parser.add_argument("--sharing", type=float, default=30, help="seconds of it")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
     parser.add_argument(
         "--shadow", action="store_true", help="copy what is synced instead of mounting a disk"
@@ -43,10 +45,25 @@ def main() -> int:
             if count and not _run(place / what, servers, chosen, what, count):
                 print(f"kept: {place / what}")
                 return 1
+        if chosen.sharing and not _share(place / "sharing", servers, chosen):
+            print(f"kept: {place / 'sharing'}")
+            return 1
     finally:
         servers.stop()
     shutil.rmtree(place)
     return 0
+
+
+def _share(place: Path, servers: Servers, chosen: argparse.Namespace) -> bool:
+    place.mkdir()
+    try:
+        truth = share(place, servers, Random(chosen.seed), chosen.sharing, 2000)
+    except Wrong as error:
+        print(f"sharing: LOST\n{error}")
+        return False
+    counts = ", ".join(f"{count} {what}" for what, count in truth.counts.items())
+    print(f"sharing: {chosen.sharing:.0f} s; nothing lost\n  {counts}")
+    return True
 
 
 def _run(place: Path, servers: Servers, chosen: argparse.Namespace, what: str, count: int) -> bool:
@@ -70,12 +87,12 @@ def _run(place: Path, servers: Servers, chosen: argparse.Namespace, what: str, c
         return False
     finally:
         torture.end()
+        disk.close()
     told, open_ = torture.oracle.acknowledged, torture.oracle.unanswered
     taken = time.monotonic() - start
     print(f"{what}: {count} in {taken:.0f} s on {type(disk).__name__}; nothing lost")
     print("  acknowledged: " + ", ".join(f"{n} {kind}" for kind, n in told.most_common()))
     print("  without an answer: " + ", ".join(f"{n} {kind}" for kind, n in open_.most_common()))
-    disk.close()
     return True
 
 

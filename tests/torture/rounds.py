@@ -42,11 +42,30 @@ port = 0
 tls = "none"
 cleartext = "allow"
 """
+_POP3 = """\
+[[listener]]
+protocol = "pop3"
+address = "127.0.0.1"
+port = 0
+tls = "none"
+cleartext = "allow"
+"""
 _LISTED = re.compile(rb'^\* (?:LIST|LSUB) \(([^)]*)\) "/" "?([^"\r]+)"?\r\n', re.M)
 _STATE = re.compile(rb"\[(UIDVALIDITY|UIDNEXT) (\d+)\]")
 _FETCHED = re.compile(rb"UID (\d+)")
 _FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
 _BODY = re.compile(rb"BODY\[\] \{(\d+)\}\r\n")
+
+
+def configure(place: Path, mail: Path, mirror: str, pop3: bool = False) -> None:
+    """
+    Write C{mailaccess.toml} and a password file.
+    """
+    users = place / "users"
+    users.touch(0o600)
+    users.write_text(f"{USER}:{make('SSHA', PASSWORD.encode())}::::::\n")
+    text = _CONFIGURATION.format(place=place, mail=mail, mirror=mirror)
+    (place / "mailaccess.toml").write_text(text + (_POP3 if pop3 else ""))
 
 
 @attrs.define
@@ -70,9 +89,6 @@ class Torture:
         """
         Configure, and make the mailboxes that clients share.
         """
-        users = self.place / "users"
-        users.touch(0o600)
-        users.write_text(f"{USER}:{make('SSHA', PASSWORD.encode())}::::::\n")
         server = self._serve()
         client = Client(server.port, USER, PASSWORD)
         client.run("CREATE Shared")
@@ -84,8 +100,7 @@ class Torture:
 
     def _serve(self) -> Server:
         mirror = self.random.choice(_MIRRORS)
-        text = _CONFIGURATION.format(place=self.place, mail=self.disk.mail, mirror=mirror)
-        (self.place / "mailaccess.toml").write_text(text)
+        configure(self.place, self.disk.mail, mirror)
         return self.servers.serve(self.place, *self.disk.shadow)
 
     server: Server = attrs.field(init=False)

@@ -62,13 +62,14 @@ class Servers:
         assert self._process.stdout is not None
         words = [str(place / "mailaccess.toml"), *map(str, shadow)]
         print(*words, file=self._process.stdin, flush=True)
-        server = Server(int(self._process.stdout.readline()), 0, log)
+        server = Server(int(self._process.stdout.readline()), log)
+        wanted = (place / "mailaccess.toml").read_text().count("[[listener]]")
         end = time.monotonic() + PATIENCE
-        while not server.port:
+        while len(server.ports) < wanted:
             text = log.read_text(encoding="utf-8") if log.exists() else ""
-            found = re.search(r"event=listen listener=\S+ .*port=(\d+)", text)
-            if found:
-                server.port = int(found[1])
+            found = re.findall(r"event=listen listener=\S+ .*port=(\d+)", text)
+            if len(found) == wanted:
+                server.ports = [int(port) for port in found]
             elif time.monotonic() > end or not server.alive():
                 raise DidNotStart(text)
             else:
@@ -90,11 +91,20 @@ class Servers:
 class Server:
     """
     One server.
+
+    @ivar ports: of its listeners, in the order of the configuration
     """
 
     pid: int
-    port: int
     log: Path
+    ports: list[int] = attrs.field(factory=list)
+
+    @property
+    def port(self) -> int:
+        """
+        For IMAP.
+        """
+        return self.ports[0]
 
     def alive(self) -> bool:
         """

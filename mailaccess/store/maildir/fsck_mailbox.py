@@ -121,7 +121,7 @@ def _gather(tree: Tree, record: Index, box: Box, deep: bool) -> Facts:
     expunged = record.run(query, (box.id,)).fetchall()
     files = {}
     with tree.open(box.directory, "cur") as cur:
-        settled = tree.disk.stat(".", cur).st_mtime_ns == box.cur_seen
+        settled = not box.suspect and tree.disk.stat(".", cur).st_mtime_ns == box.cur_seen
         for name in tree.disk.listdir(cur):
             with contextlib.suppress(FileNotFoundError):
                 found = tree.disk.stat(name, cur)

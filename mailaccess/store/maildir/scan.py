@@ -14,9 +14,10 @@ after a listing during which the directory did not change, or after it was missi
 from __future__ import annotations
 
 import contextlib
+import heapq
 import stat
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import attrs
@@ -32,6 +33,7 @@ LOOKS = 4
 _GRAIN = 100_000_000
 _COARSE_GRAIN = 2_100_000_000
 _SECOND = 1_000_000_000
+_SORTED_AT_ONCE = 5000
 _TEMPORARY = 36 * 3600
 
 
@@ -112,6 +114,14 @@ def look(tree: Tree, path: str, mailbox: int, full: bool) -> Sighting | None:
         return _Look(tree, box, known, full or not box.adopted).run(top)
 
 
+def _in_order(names: Sequence[str]) -> Iterable[str]:
+    """
+    Sorted, in steps that are short.
+    """
+    parts = range(0, len(names), _SORTED_AT_ONCE)
+    return heapq.merge(*(sorted(names[at : at + _SORTED_AT_ONCE]) for at in parts))
+
+
 class _Look:
     def __init__(self, tree: Tree, box: index.Box, known: dict[str, int], full: bool) -> None:
         self.tree = tree
@@ -176,13 +186,14 @@ class _Look:
 
     def _compare(self, cur: int, names: set[str]) -> None:
         known = self.known
-        strange = names - known.keys()
-        missing = known.keys() - names
+        # Not as one operation on sets: other threads could not run meanwhile.
+        strange = [name for name in names if name not in known]
+        missing = {name for name in known if name not in names}
         if not strange and not missing:
             return
         by_base = {base_of(name): name for name in known} if strange else {}
         seen: dict[str, str] = {}
-        for name in sorted(strange):
+        for name in _in_order(strange):
             base = base_of(name)
             old = by_base.get(base)
             if old is not None and old in missing and base not in seen:
@@ -197,7 +208,8 @@ class _Look:
                 continue
             seen.setdefault(base, name)
             self._arrived(cur, name, in_new=False, rename=double)
-        missing -= {old for _, old, _ in self.renamed}
+        for _, old, _ in self.renamed:
+            missing.discard(old)
         if missing:
             self._confirm(cur, missing)
 

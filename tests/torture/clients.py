@@ -338,4 +338,7 @@ class Deliverer:
         self._sync(path)
         path.rename(self.maildir / "new" / name)
         self._sync(self.maildir / "new")
+        if not (self.maildir / "new" / name).exists():
+            # The server has moved it already: no file system loses a file between two renames.
+            self.synced(str(self.maildir / "cur"))
         self.oracle.end("mda")

@@ -25,10 +25,9 @@ from mailaccess.auth.coverage import together
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
 from mailaccess.auth.interfaces import IMeetsNeeds
-from mailaccess.auth.passwdfile import PasswordFile, Unusable
 from mailaccess.auth.passwdlines import read_lines
 from mailaccess.auth.passwords import Limits as HashLimits
-from mailaccess.errors import AuthenticationFailed
+from mailaccess.errors import AuthenticationFailed, DirectoryUnavailable
 from mailaccess.interfaces import IChecksPasswords, Identity, IKnowsPeople
 from mailaccess.policy.link import Link
 from mailaccess.policy.mechanism import (
@@ -46,6 +45,7 @@ from mailaccess.protocols.sweep import Sweep
 from .factories import Factories
 from .logins import proofs_of
 from .policies import policy_of
+from .records import NotReadable, records
 from .settings import ListenerSettings, Settings
 from .stage import VISITORS, StageEntrance, Visitor
 
@@ -132,13 +132,16 @@ class Rehearsal:
         files = [each for each in settings.users if each.type == "file"]
         self._known = sorted({name for each in files for name in _names(each, settings)})
         clock = Clock()
-        records = CheckerChain([_password_file(each, settings) for each in files])
-        people = _People(settings, records, records)
+        try:
+            here = records(settings, ("file",))
+            people = _People(settings, here, records(settings))
+        except NotReadable as error:
+            raise NotPlayable(str(error)) from None
         self._guard = _guard(self.policy, people, settings)
         self._factories = _factories(settings, self._guard, clock)
         # Somebody of whom nothing is known, not even a name that a rule could match.
         stranger = TLSPolicy(self.policy.listeners)
-        nobody = _guard(stranger, _People(settings, records), settings)
+        nobody = _guard(stranger, _People(settings, here), settings)
         self._for_strangers = _factories(settings, nobody, clock)
 
     def listener(self, name: str) -> ListenerSettings:
@@ -258,20 +261,10 @@ def now(coroutine: Coroutine[Any, Any, T]) -> T:
     except StopIteration as stop:
         result: T = stop.value
         return result
+    except DirectoryUnavailable as error:
+        raise NotPlayable(f"a source of users cannot be asked: {error.detail}") from None
     coroutine.close()
     raise NotPlayable("the answer needs a running server")
-
-
-def _password_file(users: Any, settings: Settings) -> PasswordFile:
-    limits = HashLimits(clear_text=users.clear_text)
-    # Nothing is handed to threads: the file is read here, and passwords are not verified.
-    pool: Any = None
-    file = PasswordFile(users.path, pool, Clock(), limits, default_domain=settings.mail.domain)
-    try:
-        file.load()
-    except Unusable as error:
-        raise NotPlayable(f"{users.path}: {error}") from None
-    return file
 
 
 def _names(users: Any, settings: Settings) -> Collection[str]:

@@ -226,15 +226,19 @@ class MailConnection(TLSPolicyMixin, Conversation):
         return self.failed_logins >= self.factory.limits.failed_logins
 
     @contextmanager
-    def noting_refusal(self, mechanism: Mechanism) -> Iterator[Known]:
+    def noting_refusal(self, mechanism: Mechanism, *, sent: bool = False) -> Iterator[Known]:
         """
         Around what may be refused before a password is checked: a refusal gets its line in the log.
+
+        @param sent: the client has sent the password already
         """
         known = Known()
         try:
             yield known
         except (AuthenticationFailed, MustEncrypt, MechanismRefused) as refused:
-            self.entrance.note_refusal(refused, self.link, self.number, mechanism, known.name)
+            self.entrance.note_refusal(
+                refused, self.link, self.number, mechanism, known.name, sent=sent
+            )
             raise
 
     # ---- end --------------------------------------------------------------------------------

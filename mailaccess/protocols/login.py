@@ -33,7 +33,7 @@ from ..errors import (
 )
 from ..interfaces import IMailLogin, IMailUser
 from ..policy.link import Layer, Link
-from ..policy.mechanism import Coverage, Mechanism
+from ..policy.mechanism import Coverage, Exposes, Mechanism
 from ..policy.tls import Decision
 from .tlsfacts import channel_binding, link_facts
 
@@ -270,7 +270,7 @@ class Entrance:
         try:
             return await self._admit(session, login, lease)
         except Refused as refused:
-            self._note(refused, login.link, session, login.mechanism, login.name)
+            self._note(refused, login.link, session, login.mechanism, login.name, sent=True)
             raise
 
     async def _admit(self, session: str, login: IMailLogin, lease: Lease | None) -> Visit:
@@ -287,7 +287,7 @@ class Entrance:
                 event="abandoned",
                 session=session,
                 user=login.name,
-                **self._facts(login.link, login.mechanism),
+                **self._facts(login.link, login.mechanism, sent=True),
             )
             raise
         except Exception as fault:
@@ -302,21 +302,31 @@ class Entrance:
             session=session,
             user=avatar.identity.name,
             **({"actor": avatar.identity.actor} if avatar.identity.actor else {}),
-            **self._facts(login.link, login.mechanism),
+            **self._facts(login.link, login.mechanism, sent=True),
         )
         return Visit(avatar, login.mechanism, leave)
 
-    def _facts(self, link: Link, mechanism: Mechanism) -> dict[str, str]:
-        return {
+    def _facts(self, link: Link, mechanism: Mechanism, sent: bool) -> dict[str, Any]:
+        facts: dict[str, Any] = {
             "listener": link.listener,
             "method": mechanism.name,
             "rip": link.peer,
             "lip": link.local,
             "tls": f"{link.tls_version} {link.cipher}".strip() or link.layer.value,
         }
+        if mechanism.exposes is Exposes.PASSWORD and not link.private:
+            facts["exposed"] = sent
+        return facts
 
     def _note(
-        self, refused: Refused, link: Link, session: str, mechanism: Mechanism, name: str
+        self,
+        refused: Refused,
+        link: Link,
+        session: str,
+        mechanism: Mechanism,
+        name: str,
+        *,
+        sent: bool,
     ) -> None:
         failed = isinstance(refused, UnauthorizedLogin)
         self.log.warn(
@@ -326,16 +336,26 @@ class Entrance:
             user=name,
             reason=type(refused).__name__,
             detail=refused.detail,
-            **self._facts(link, mechanism),
+            **self._facts(link, mechanism, sent),
         )
 
     def note_refusal(
-        self, refused: Refused, link: Link, session: str, mechanism: Mechanism, name: str = ""
+        self,
+        refused: Refused,
+        link: Link,
+        session: str,
+        mechanism: Mechanism,
+        name: str = "",
+        *,
+        sent: bool = False,
     ) -> None:
         """
-        One line for a refusal that came before a password was asked for.
+        One line for a refusal that came before a password was looked at.
+
+        @param sent: the client had sent it all the same; if others could read it, the line says so
+            (POL-05)
         """
-        self._note(refused, link, session, mechanism, name)
+        self._note(refused, link, session, mechanism, name, sent=sent)
 
 
 def _with_place(lease: Lease, name: str, leave: Callable[[], None]) -> Callable[[], None]:

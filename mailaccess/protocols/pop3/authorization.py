@@ -129,7 +129,7 @@ async def password(server: POP3Server, arguments: list[bytes]) -> None:
     name, server.user_name = server.user_name, None
     if name is None:
         raise BadSyntax("USER before PASS")
-    with server.noting_refusal(USER_PASS) as known:
+    with server.noting_refusal(USER_PASS, sent=bool(arguments)) as known:
         known.name = name
         server.refuse_early(USER_PASS)
         if not name or not arguments:
@@ -181,7 +181,8 @@ async def auth(server: POP3Server, arguments: list[bytes]) -> None:
             raise NotPermitted("Cancelled")
         return decode_base64(line) if line else b""
 
-    with server.noting_refusal(each.mechanism):
+    sent = initial is not None and each.mechanism.initial
+    with server.noting_refusal(each.mechanism, sent=sent):
         server.refuse_early(each.mechanism)
         login = await sasl_dialogue(server, each, initial, ask)
     await server.log_in(login)

@@ -76,7 +76,8 @@ async def authenticate(
         cursor.end()
         return response
 
-    with connection.noting_refusal(each.mechanism):
+    sent = initial is not None and each.mechanism.initial
+    with connection.noting_refusal(each.mechanism, sent=sent):
         connection.refuse_early(each.mechanism)
         login = await sasl_dialogue(connection, each, initial, ask)
     return await connection.admit_login(login)

@@ -44,7 +44,9 @@ async def admit(session: Session, arguments: bytes) -> None:
     literal is the password, the policy for that name (POL-03).
     """
     connection = session.connection
-    with connection.noting_refusal(LOGIN_COMMAND) as known:
+    # Behind {5+} the client goes on without waiting.
+    sent = arguments.rstrip(b"\r\n").endswith(b"+}")
+    with connection.noting_refusal(LOGIN_COMMAND, sent=sent) as known:
         connection.refuse_early(LOGIN_COMMAND)
         cursor = Cursor(arguments)
         cursor.space()
@@ -64,7 +66,7 @@ async def login(
     RFC 3501 section 6.2.3; RFC 2595 section 3.2: a tagged NO where it is disabled.
     """
     connection = session.connection
-    with connection.noting_refusal(LOGIN_COMMAND) as known:
+    with connection.noting_refusal(LOGIN_COMMAND, sent=True) as known:
         known.name = name.decode("utf-8", "replace")  # for the log only
         connection.refuse_early(LOGIN_COMMAND)
         typed = name_of(name)

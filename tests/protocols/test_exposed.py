@@ -1,0 +1,88 @@
+"""
+The log says of every login in the clear whether others could read the password.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+
+from mailaccess.policy.link import Layer
+from mailaccess.policy.tls import ListenerRule, Verdict
+from mailaccess.protocols.imap.factory import IMAPFactory
+from mailaccess.protocols.pop3.factory import POP3Factory
+from mailaccess.protocols.pop3.options import POP3Options
+from mailaccess.protocols.sweep import Sweep
+from mailaccess.services.logs import key_value_line
+from mailaccess.testing.memory import MemoryAccounts
+from mailaccess.testing.people import MemoryChecker, entrance
+from mailaccess.testing.talk import MemoryTransport, Talk
+
+REFUSE, ALLOW = ListenerRule(), ListenerRule(Verdict.ALLOW)
+EXCEPTIONS = ListenerRule(exceptions=True)
+PLAIN = b64encode(b"\0amy\0secret")
+
+
+def said(service: str, rule: ListenerRule, *lines: bytes, **more: Any) -> list[dict[str, Any]]:
+    """
+    The events about logins, in a conversation of these lines.
+    """
+    clock = Clock()
+    way_in = entrance(
+        MemoryChecker({"amy": b"secret"}),
+        MemoryAccounts().enter,
+        clock,
+        rule=rule,
+        service=service,
+        **more,
+    )
+    shared = way_in, clock, Sweep(clock)
+    late = POP3Options(refuse_at="pass")
+    factory = IMAPFactory(*shared) if service == "imap" else POP3Factory(*shared, options=late)
+    with capturedLogs() as events:
+        talk = Talk(factory, clock, transport=MemoryTransport("127.0.0.1"))
+        for line in lines:
+            talk.send(line)
+    names = ("login", "failed", "refused")
+    return [dict(each) for each in events if each.get("event") in names]
+
+
+@pytest.mark.parametrize(
+    ("service", "rule", "lines", "event", "exposed"),
+    [
+        ("imap", REFUSE, [b"a LOGIN amy secret"], "refused", True),
+        ("imap", REFUSE, [b"a LOGIN amy {6}"], "refused", False),
+        ("imap", REFUSE, [b"a LOGIN amy {6+}", b"secret"], "refused", True),
+        ("imap", REFUSE, [b"a AUTHENTICATE PLAIN " + PLAIN], "refused", True),
+        ("imap", REFUSE, [b"a AUTHENTICATE PLAIN"], "refused", False),
+        ("imap", REFUSE, [b"a AUTHENTICATE LOGIN " + b64encode(b"amy")], "refused", False),
+        ("imap", EXCEPTIONS, [b"a AUTHENTICATE PLAIN", PLAIN], "refused", True),
+        ("imap", EXCEPTIONS, [b"a AUTHENTICATE LOGIN", b64encode(b"amy")], "refused", False),
+        ("imap", ALLOW, [b"a LOGIN amy secret"], "login", True),
+        ("imap", ALLOW, [b"a LOGIN amy wrong"], "failed", True),
+        ("pop3", REFUSE, [b"USER amy", b"PASS secret"], "refused", True),
+        ("pop3", REFUSE, [b"USER amy", b"PASS"], "refused", False),
+        ("pop3", REFUSE, [b"AUTH PLAIN " + PLAIN], "refused", True),
+        ("pop3", REFUSE, [b"AUTH PLAIN"], "refused", False),
+        ("pop3", ALLOW, [b"USER amy", b"PASS secret"], "login", True),
+    ],
+)
+def test_a_password_that_others_could_read_is_marked(
+    service: str, rule: ListenerRule, lines: list[bytes], event: str, exposed: bool
+) -> None:
+    """POL-05: also where it was refused; the password itself is in no line."""
+    (found,) = said(service, rule, *lines)
+    assert (found["event"], found["exposed"]) == (event, exposed)
+    text = key_value_line(found)
+    assert f"exposed={'yes' if exposed else 'no'}" in text
+    assert "secret" not in text
+
+
+def test_nothing_is_marked_where_nobody_could_read() -> None:
+    (found,) = said("imap", REFUSE, b"a LOGIN amy secret", private=frozenset({Layer.LOOPBACK}))
+    assert found["event"] == "login"
+    assert "exposed" not in found

@@ -107,3 +107,23 @@ async def test_status_counts_the_same_in_a_thread(
     assert (expected.messages, expected.unseen, expected.recent) == (10, 1, 10)
     monkeypatch.setattr("mailaccess.store.maildir.account._LONG", 1)
     assert await account.status("INBOX") == expected
+
+
+async def test_status_counts_again_when_something_changed(site: Site) -> None:
+    one, two = await site.account(), await site.account()
+    uids = await put(one, "INBOX", *[message(str(number)) for number in range(9)])
+    for number, (account, other) in enumerate(((one, two), (two, one), (one, one))):
+        before = await account.status("INBOX")
+        assert await account.status("INBOX") == before
+        mailbox = await other.select("INBOX")
+        await mailbox.store(uids[number : number + 1], "add", ["\\Seen"])
+        assert (await account.status("INBOX")).unseen == before.unseen - 1
+        await mailbox.store(uids[-1 - number :], "add", ["\\Deleted"])
+        assert (await account.status("INBOX")).deleted == 1
+        await mailbox.expunge()
+        after = await account.status("INBOX")
+        assert (after.messages, after.deleted) == (before.messages - 1, 0)
+        await put(other, "INBOX", message("new"))
+        assert (await account.status("INBOX")).messages == before.messages
+        await mailbox.sync()
+        await mailbox.remove([mailbox.rows.uids[-1]])

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from twisted.internet import reactor
 
+from mailaccess.interfaces import Identity
 from mailaccess.message.header import header_end, picker, separate
 from mailaccess.message.lineends import to_crlf
 from mailaccess.message.structure import describe
@@ -225,6 +226,42 @@ async def test_a_mailbox_of_the_same_name_has_nothing_of_the_one_before(site: Si
     await account.create("Work")
     await put(account, "Work", *[message("new") for _ in range(8)])
     assert len(await (await account.select("Work")).search(q.Header("Subject", "new"))) == 8
+
+
+async def test_nothing_is_kept_of_messages_that_were_expunged(site: Site) -> None:
+    """
+    A session that was not told yet gets the same answers as if nothing were kept.
+    """
+    account = await site.account()
+    uids = await put(account, "INBOX", *[message("a") for _ in range(30)])
+    mailbox, other = await account.select("INBOX"), await account.select("INBOX")
+    await _filled(mailbox)
+    await mailbox.describe(uids)
+    token = mailbox._shared.box.token
+    await until(lambda: len(account.recall.descriptions(token, uids)) == 30)
+    await other.remove(uids[3:7])
+    assert [each is None for each in await mailbox.describe(uids[2:8])] == [0, 1, 1, 1, 1, 0]
+    assert [each is None for each in await mailbox.fields(uids[2:8], [b"To"])] == [0, 1, 1, 1, 1, 0]
+    found = await mailbox.search(q.Header("Subject", "a"))
+    assert list(found) == [n for n in range(1, 31) if not 4 <= n <= 7]
+    assert list(await mailbox.search(q.Text("b"))) == list(
+        await search.run(mailbox, q.Text("b"), Unkept(mailbox), reactor)
+    )
+
+
+async def test_an_account_that_is_closed_does_not_keep_others_from_their_turn(site: Site) -> None:
+    accounts = site.accounts()
+    mailboxes = []
+    for user in ("amy", "bob"):
+        account = await accounts.account(Identity(user))
+        await put(account, "INBOX", *[message("a") for _ in range(400)])
+        mailboxes.append(await account.select("INBOX"))
+    for mailbox in mailboxes:
+        await mailbox.search(q.Text("a"))
+    accounts.replace(mailboxes[0]._shared.account)
+    await until(lambda: not mailboxes[1]._shared.filling.running)
+    hits, known = await mailboxes[1]._reader.kept(q.Text("a"), mailboxes[1].rows.uids)
+    assert hits == known == b"\1" * 400
 
 
 async def test_text_of_what_went_is_removed(site: Site) -> None:

@@ -404,9 +404,12 @@ class MaildirAccount:
             box = self.index.box(shared.box.id)
             if box is None:
                 raise NoSuchMailbox
-            if box.uid_next <= _LONG:
-                counts = self.index.counts(box, shared.first_recent)
-        if box.uid_next > _LONG:
+            now = box.modseq, box.uid_next, box.first_recent, shared.first_recent
+            before, counts = shared.counted
+            if before != now:
+                few = box.uid_next <= _LONG
+                counts = self.index.counts(box, shared.first_recent) if few else None
+        if counts is None:
             # There may be many messages to count.
             found = await self.in_thread(
                 news.count_elsewhere, self.ledger.path, box.id, shared.first_recent
@@ -414,6 +417,8 @@ class MaildirAccount:
             if found is None:
                 raise NoSuchMailbox
             box, counts = found
+            now = box.modseq, box.uid_next, box.first_recent, now[-1]
+        shared.counted = now, counts
         messages, new, unseen, deleted, size = counts
         return Status(
             messages=messages,

@@ -8,6 +8,7 @@ minutes, and nobody waits for it.
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -123,7 +124,9 @@ async def fill(shared: SharedMailbox) -> None:
             )
         # A third of the time is for others.
         pause: Deferred[None] = Deferred()
-        account.later((now - start) * _PAUSE if count else 0, partial(pause.callback, None))
+        # Also if the account is closed by then: others wait for their turn.
+        seconds = (now - start) * _PAUSE if count else 0
+        account.accounts.later(seconds, partial(pause.callback, None))
         await pause
     if told > began:
         account.log.info(
@@ -191,7 +194,7 @@ def _missing(database: Derived, token: int, uids: Sequence[int]) -> list[int]:
 
 def _read(place: Place, uids: Sequence[int]) -> Iterator[tuple[int, bytes | None]]:
     """
-    Messages that are where the record has them; None for one that is too long.
+    Messages that are where the record has them; None for one that is too long, or no file.
     """
     connection = index.connect(place.index, writer=False)
     try:
@@ -202,9 +205,16 @@ def _read(place: Place, uids: Sequence[int]) -> Iterator[tuple[int, bytes | None
     with place.tree.open(place.directory, "cur") as cur:
         for uid, name in names:
             if uid in wanted:
-                with contextlib.suppress(FileNotFoundError):
+                try:
                     data = place.tree.disk.read(name, cur, _LONGEST)
-                    yield uid, to_crlf(data) if len(data) < _LONGEST else None
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    if error.errno not in (errno.ELOOP, errno.EACCES):
+                        raise
+                    yield uid, None
+                    continue
+                yield uid, to_crlf(data) if len(data) < _LONGEST else None
 
 
 def _tidy(place: Place, uids: Sequence[int]) -> None:

@@ -330,13 +330,17 @@ class MaildirMailbox:
 
     # ---- reading -------------------------------------------------------------------------------
 
+    def _reading(self) -> Reader:
+        self._reader.some_gone = self._step.next is not None
+        return self._reader
+
     async def search(self, query: Any) -> Sequence[int]:
         """
         Sequence numbers that match.
         """
         asked: Query = query
         try:
-            return await search.run(self, asked, self._reader, self._shared.account.reactor)
+            return await search.run(self, asked, self._reading(), self._shared.account.reactor)
         finally:
             if self._reader.incomplete:
                 self._reader.incomplete = False
@@ -346,7 +350,7 @@ class MaildirMailbox:
         """
         Structures, kept once computed.
         """
-        return await self._reader.describe(uids)
+        return await self._reading().describe(uids)
 
     async def headers(self, uids: Sequence[int]) -> Sequence[bytes | None]:
         """
@@ -358,7 +362,7 @@ class MaildirMailbox:
         """
         Header fields.
         """
-        return await self._reader.fields(uids, names)
+        return await self._reading().fields(uids, names)
 
     async def octets(self, uid: int) -> bytes:
         """

@@ -6,12 +6,26 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import attrs
 
 from mailaccess.store.maildir import index
 from mailaccess.store.maildir.columns import Row
 from mailaccess.store.maildir.index import Box, Counts, Index
+
+
+@attrs.frozen
+class Entry:
+    """
+    Flags changed.
+
+    @ivar origin: the session that did it, or None
+    """
+
+    version: int
+    origin: Any
+    uids: Sequence[int]
 
 
 @attrs.frozen(eq=False)

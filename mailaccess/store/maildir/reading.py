@@ -44,11 +44,13 @@ class Reader:
     What sessions read of a mailbox.
 
     @ivar incomplete: a search missed text that could be kept
+    @ivar some_gone: UIDs may be asked for whose messages were expunged
     """
 
     def __init__(self, shared: SharedMailbox) -> None:
         self._shared = shared
         self.incomplete = False
+        self.some_gone = False
 
     def name(self, uid: int) -> str | None:
         """
@@ -216,6 +218,7 @@ class Reader:
         """
         account = self._shared.account
         kept = account.recall.descriptions(self._token, sorted(uids))
+        self._leave_out_gone(kept)
         structures: dict[int, Sequence[bytes] | None] = {}
         until = account.seconds() + _SLICE
         for uid in uids:
@@ -243,6 +246,7 @@ class Reader:
                 for each in await self.headers(uids)
             ]
         kept = self._shared.account.recall.fields(self._token, sorted(uids), names)
+        self._leave_out_gone(kept)
         missing = [uid for uid in uids if kept.get(uid) is None]
         if missing:
             fresh: dict[int, Sequence[bytes] | None] = {}
@@ -264,7 +268,19 @@ class Reader:
             recall.search, account.recall.path, self._token, key, asked
         )
         self.incomplete = self.incomplete or incomplete
+        if self.some_gone:
+            there = set(self._shared.columns.rows().uids)
+            hits = bytes(hit and uid in there for uid, hit in zip(asked, hits, strict=True))
         return hits, known
+
+    def _leave_out_gone(self, kept: dict[int, _T]) -> None:
+        """
+        What is kept of messages that were expunged is nobody's business.
+        """
+        if self.some_gone:
+            find = self._shared.columns.find
+            for uid in [uid for uid in kept if find(uid) < 0]:
+                del kept[uid]
 
     @property
     def _token(self) -> int:

@@ -98,24 +98,18 @@ class Recall:
         return self._last[1].keys() >= set(uids[low:high])
 
     def _block(self, kind: Kind, token: int, number: int) -> Block | None:
-        if self._open is not None and not self._open.is_at(self.path):
-            self.doze()
-        if self._open is None:
+        try:
+            if self._open is not None and not self._open.is_at(self.path):
+                self.doze()
             if time.monotonic() < self._not_before:
                 return None
-            try:
-                with derived.mending(self.path):
-                    self._open = derived.to_read(self.path)
-            except (apsw.Error, OSError):
-                self._not_before = time.monotonic() + _AGAIN
-            if self._open is None:
-                return None
-        try:
             with derived.mending(self.path):
-                return self._open.block(kind, token, number)
+                if self._open is None:
+                    self._open = derived.to_read(self.path)
+                return None if self._open is None else self._open.block(kind, token, number)
         except apsw.BusyError:
             return None
-        except apsw.Error:
+        except (apsw.Error, OSError):
             self.doze()
             self._not_before = time.monotonic() + _AGAIN
             return None

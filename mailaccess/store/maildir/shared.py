@@ -25,10 +25,10 @@ from mailaccess.store.disk import refusal
 from mailaccess.store.maildir import news, watch
 from mailaccess.store.maildir.columns import Columns, Row, Step
 from mailaccess.store.maildir.filling import Filling
-from mailaccess.store.maildir.index import Box
+from mailaccess.store.maildir.index import Box, Counts
 from mailaccess.store.maildir.ledger import Delta
 from mailaccess.store.maildir.mirroring import Mirroring
-from mailaccess.store.maildir.news import News
+from mailaccess.store.maildir.news import Entry, News
 from mailaccess.store.maildir.scan import look
 from mailaccess.store.maildir.take import Take
 
@@ -45,19 +45,6 @@ _SMALL = 5_000
 _FLAG_SLICE = 10_000
 
 
-@attrs.frozen
-class Entry:
-    """
-    Flags changed.
-
-    @ivar origin: the session that did it, or None
-    """
-
-    version: int
-    origin: Any
-    uids: Sequence[int]
-
-
 class SharedMailbox:
     """
     One mailbox of an account in this process.
@@ -69,6 +56,7 @@ class SharedMailbox:
     @ivar log: the last changes of flags, oldest first
     @ivar forgotten: the version of the last change that is not in the log any more
     @ivar first_recent: the smallest UID that no session was told of
+    @ivar counted: when messages were last counted, and how many there were then
     @ivar filling: makes its text ready to be searched
     @ivar mirror: has flags written into file names, if that is wanted, soon
     """
@@ -87,6 +75,7 @@ class SharedMailbox:
         self.keywords = list(box.keywords)
         self.first_recent = box.first_recent
         self.loaded = False
+        self.counted: tuple[Any, Counts | None] = (None, None)
         self.gone = False
         self.views = 0
         self.names: dict[int, str] = {}

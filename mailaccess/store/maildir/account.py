@@ -22,7 +22,7 @@ from mailaccess.errors import InUse, NoSuchMailbox, StoreFailed
 from mailaccess.interfaces import IAccount, IMovesMessages, MailboxInfo, Status
 from mailaccess.store import names
 from mailaccess.store.disk import Disk, Tree, refusal
-from mailaccess.store.maildir import derived, folders, index, news
+from mailaccess.store.maildir import derived, folders, index, news, reserve
 from mailaccess.store.maildir.deliver import Transfer
 from mailaccess.store.maildir.index import Box, Index
 from mailaccess.store.maildir.ledger import Delta, Job, Ledger
@@ -81,6 +81,11 @@ class MaildirAccount:
         except OSError as error:
             raise refusal(error, "opening the Maildir") from error
         folders.remove_leftovers(self.tree.path)
+        if reserve.is_full(self.tree):
+            # Even to read the record, some room is needed.
+            reserve.give_up(self.tree)
+        else:
+            reserve.keep(self.tree)
         index.prepare(self.ledger.path)
         self.ledger.inode = index.inode_of(self.ledger.path)
         self.recover()

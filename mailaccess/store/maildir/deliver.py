@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection, Sequence
 
 import attrs
 
-from mailaccess.errors import MessageGone, NoSuchMailbox, Refused
+from mailaccess.errors import MessageGone, NoSuchMailbox, OverQuota, Refused
 from mailaccess.interfaces import DELETED
 from mailaccess.message.lineends import crlf_size, to_lf
 from mailaccess.store.disk import refusal
-from mailaccess.store.maildir import index
+from mailaccess.store.maildir import index, reserve
 from mailaccess.store.maildir.columns import Row
 from mailaccess.store.maildir.filename import base_of, sizes_of, unique, with_flags
 from mailaccess.store.maildir.flags import mask_of
@@ -59,8 +59,11 @@ class Deliver(Job):
 
     def prepare(self, ledger: Ledger) -> None:
         """
-        Write and sync the files in C{tmp}.
+        Write and sync the files in C{tmp}; not into the last of the room, which is for those who
+        make room.
         """
+        if reserve.is_full(ledger.tree):
+            raise OverQuota(detail="the disk is full")
         try:
             tmp = ledger.tree.descriptor(self.directory, "tmp")
         except FileNotFoundError as error:
@@ -169,6 +172,8 @@ class Remove(Job):
     @ivar failure: why not all of them are gone, or None
     """
 
+    makes_room = True
+
     def __init__(self, mailbox: int, uids: Sequence[int] | None, flagged: bool) -> None:
         self.mailbox = mailbox
         self.ranges = [(1, 2**32)] if uids is None else ranges_of(uids)
@@ -206,6 +211,12 @@ class Remove(Job):
             ledger.index.save(box)
         return Delta(box.id, before, box.modseq, box.uid_next, box.keywords, removed=uids)
 
+    def settle(self, ledger: Ledger) -> None:
+        """
+        There may be room again.
+        """
+        reserve.keep(ledger.tree)
+
 
 def _unlink(ledger: Ledger, cur: int, name: str) -> None:
     try:
@@ -242,6 +253,8 @@ class Transfer(Job):
         self.uids = uids
         self.target = target
         self.move = move
+        # Many clients delete by moving away.
+        self.makes_room = move
         self._undo: list[Callable[[], None]] = []
         self._source = ""
         self._directory = ""

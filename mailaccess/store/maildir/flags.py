@@ -56,6 +56,8 @@ class StoreFlags(Job):
     Change flags of messages; UIDs ascending. Returns a L{FlagsStored}.
     """
 
+    makes_room = True
+
     def __init__(
         self,
         mailbox: int,
@@ -133,6 +135,8 @@ class Mirror(Job):
     record says of the name do not differ in a way that looks like somebody else's change.
     """
 
+    makes_room = True
+
     def __init__(self, mailbox: int, after: MirrorPass | None = None) -> None:
         self.mailbox = mailbox
         self.after = after
@@ -207,6 +211,8 @@ class Claim(Job):
     """
     Say that a session was told of all messages below a UID.
     """
+
+    makes_room = True
 
     def __init__(self, mailbox: int, uid: int) -> None:
         self.mailbox = mailbox

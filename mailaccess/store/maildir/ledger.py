@@ -28,10 +28,10 @@ from typing import Any
 import apsw
 import attrs
 
-from mailaccess.errors import LimitReached, NoSuchMailbox, Refused, StoreFailed
+from mailaccess.errors import LimitReached, NoSuchMailbox, OverQuota, Refused, StoreFailed
 from mailaccess.store.disk import Tree
 from mailaccess.store.disk import refusal as disk_refusal
-from mailaccess.store.maildir import index, intents, uidlist
+from mailaccess.store.maildir import index, intents, reserve, uidlist
 from mailaccess.store.maildir.columns import Row
 from mailaccess.store.maildir.filename import base_of
 from mailaccess.store.maildir.index import Box, Index
@@ -70,7 +70,11 @@ class Delta:
 class Job:
     """
     One change. C{apply} returns the result.
+
+    @ivar makes_room: on a full disk, it gets what the account has in reserve
     """
+
+    makes_room: bool = False
 
     def prepare(self, ledger: Ledger) -> None:
         """
@@ -289,6 +293,18 @@ class Ledger:
         """
         Do these jobs. Returns for each its result, or the exception that it failed with.
         """
+        outcomes = self._run(jobs)
+        again = [
+            number
+            for number, outcome in enumerate(outcomes)
+            if isinstance(outcome, OverQuota) and jobs[number].makes_room
+        ]
+        if again and reserve.give_up(self.tree):
+            for number, outcome in zip(again, self._run([jobs[n] for n in again]), strict=True):
+                outcomes[number] = outcome
+        return outcomes
+
+    def _run(self, jobs: Sequence[Job]) -> list[Any]:
         outcomes: list[Any] = [None] * len(jobs)
         ready = []
         for number, job in enumerate(jobs):

@@ -17,12 +17,11 @@ from weakref import WeakSet
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import deferLater
 
-from mailaccess.errors import NoSuchMailbox, Refused
+from mailaccess.errors import NoSuchMailbox, OverQuota, Refused
 from mailaccess.store.disk import refusal
-from mailaccess.store.maildir import news, watch
+from mailaccess.store.maildir import news
 from mailaccess.store.maildir.columns import Columns, Row, Step
 from mailaccess.store.maildir.filling import Filling
 from mailaccess.store.maildir.index import Box, Counts
@@ -31,6 +30,7 @@ from mailaccess.store.maildir.mirroring import Mirroring
 from mailaccess.store.maildir.news import Entry, News
 from mailaccess.store.maildir.scan import look
 from mailaccess.store.maildir.take import Take
+from mailaccess.store.maildir.watchers import Watchers
 
 if TYPE_CHECKING:
     from mailaccess.store.maildir.account import MaildirAccount
@@ -40,7 +40,6 @@ _LOG = 1000
 _LOG_UIDS = 500_000
 _RACY = 0.15
 _AGAIN = 1.0
-_COALESCE = 0.01
 _SMALL = 5_000
 _FLAG_SLICE = 10_000
 
@@ -90,9 +89,7 @@ class SharedMailbox:
         self._scanning = False
         self._waiting: list[Deferred[None]] = []
         self._loading: Deferred[None] | None = None
-        self._watchers: list[Callable[[], None]] = []
-        self._ends: list[Callable[[], None]] = []
-        self._noticed: IDelayedCall | None = None
+        self._watchers = Watchers(self)
         self._cur = -1
         self.mirror = Mirroring(self).soon
         self.filling = Filling(self)
@@ -403,7 +400,13 @@ class SharedMailbox:
         if sighting.full:
             self._scan_time = now - start
         if sighting or (sighting.full and self.box.suspect and not sighting.racy):
-            delta = await account.submit(Take(self.box.id, sighting))
+            try:
+                delta = await account.submit(Take(self.box.id, sighting))
+            except OverQuota:
+                # What is known can be read all the same; look again when there may be room.
+                self._look_at = now + _AGAIN
+                self._watchers.look_at(self.next_look())
+                return True
             if delta is None:
                 self.refresh()
                 return False
@@ -418,70 +421,32 @@ class SharedMailbox:
                 self._cur_seen = sighting.cur_time
             again = max(_AGAIN, 20 * self._scan_time)
             self._look_at = now + again if sighting.racy or self.box.suspect else 0.0
-        self._look_later()
+        self._watchers.look_at(self.next_look())
         return True
 
     # ---- watching ------------------------------------------------------------------------------
 
+    @property
+    def places(self) -> tuple[str, str]:
+        """
+        Paths of C{new} and C{cur}.
+        """
+        return self._new_path, self._cur_path
+
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
         """
-        Call when there may be something new.
+        Call when there may be something new; returns what ends it.
         """
-        self._watchers.append(callback)
-        if len(self._watchers) == 1:
-            self._start()
-        active = True
-
-        def end() -> None:
-            nonlocal active
-            if active:
-                active = False
-                self._watchers.remove(callback)
-                if not self._watchers:
-                    self._stop()
-
-        return end
-
-    def _start(self) -> None:
-        account = self.account
-        ends = [
-            account.kernel.add(account.bell, watch.ATTRIBUTES, self._event),
-            account.kernel.add(self._new_path, watch.FILES, self._event),
-            account.kernel.add(self._cur_path, watch.FILES, self._event),
-        ]
-        self._ends = [end for end in ends if end is not None]
-        if len(self._ends) < len(ends):
-            self._ends.append(account.poll(self._event))
-        self._look_later()
-        # What happened between the last look and the watch.
-        self._event()
-
-    def _stop(self) -> None:
-        for end in self._ends:
-            end()
-        self._ends = []
-        if self._noticed is not None:
-            self._noticed.cancel()
-            self._noticed = None
-
-    def _event(self) -> None:
-        if self.stale():
-            self.notice()
+        return self._watchers.add(callback)
 
     def notice(self) -> None:
         """
         Tell the watchers, in a moment.
         """
-        if self._watchers and self._noticed is None:
-            self._noticed = self.account.reactor.callLater(_COALESCE, self._tell)
+        self._watchers.notice()
 
-    def _tell(self) -> None:
-        self._noticed = None
-        for callback in list(self._watchers):
-            callback()
-
-    def _look_later(self) -> None:
-        times = [at for at in (self._look_new_at, self._look_at) if at]
-        if times and self._watchers:
-            delay = max(0.0, min(times) - self.account.seconds()) + 0.01
-            self.account.later(delay, self._event)
+    def next_look(self) -> float:
+        """
+        When to look again although nothing seems to have changed; 0 for never.
+        """
+        return min((at for at in (self._look_new_at, self._look_at) if at), default=0.0)

@@ -71,6 +71,8 @@ class Take(Job):
     another process was first, or files were put back.
     """
 
+    makes_room = True
+
     def __init__(self, mailbox: int, sighting: Sighting) -> None:
         self.mailbox = mailbox
         self.sighting = sighting

@@ -180,6 +180,11 @@ class GuardedChecker:
             raise
         if self.throttle is not None:
             self.throttle.succeeded(link.peer, identity.name)
+        if not credentials.name:
+            # Who it is came with the proof: only now can be asked what holds for this person.
+            decision = await self.decide(link, mechanism, identity.name)
+            if not decision.allowed:
+                raise refusal(decision)
         self.gate.check(identity, link, credentials.service)
         identity = await self._as_whom(identity, credentials)
         if decision.reported:
@@ -195,6 +200,20 @@ class GuardedChecker:
         """
         return await self._asking(self.proofs.keys(name, scheme), name)
 
+    async def accepts(self, token: str) -> bool:
+        """
+        Whether a token is good, for an exchange that has to say so; L{requestAvatarId} looks again.
+
+        @raise mailaccess.errors.DirectoryUnavailable: it could not be found out
+        """
+        if self.proofs.tokens is None:
+            return False
+        try:
+            await self._asking(self.proofs.tokens.holder(token), "")
+        except AuthenticationFailed:
+            return False
+        return True
+
     async def _authenticate(self, credentials: Any) -> Identity:
         found = await self._asking(self.proofs.prove(credentials), credentials.name)
         return self._canonical(found)
@@ -204,10 +223,10 @@ class GuardedChecker:
         Whose mail somebody is to see: their own, or that of another, with a right to it.
         """
         wanted = credentials.authorization
-        if not wanted or self._name_or_none(wanted) == self._name_or_none(credentials.name):
+        if not wanted:
             return identity
         other = self._name_or_none(wanted)
-        if other == identity.name:
+        if other and other in (identity.name, self._name_or_none(credentials.name)):
             return identity
         detail = f"{identity.name!r} asked to act as {wanted!r}"
         if not other or not self.rights.may_act_as(identity, other):

@@ -74,6 +74,14 @@ class ICertificateLogin(IMailLogin):
     """
 
 
+class ITokenLogin(IMailLogin):
+    """
+    A token that says who somebody is; C{name} is empty.
+    """
+
+    token: str = Attribute("str: as it came, never logged or shown by repr")
+
+
 class IAnonymousLogin(IMailLogin):
     """
     Nobody in particular.

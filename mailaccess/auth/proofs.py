@@ -6,6 +6,7 @@ How each kind of credentials is proved: what a source of users is asked, and wha
     IChallengeLogin      an answer that takes the password, which the source has in readable form
     IKeysLogin           a SCRAM proof that fits the source's keys
     ICertificateLogin    the TLS layer: the certificate of the link is for this name, by the rules
+    ITokenLogin          the signature of an issuer whom the site trusts
     IAnonymousLogin      nothing; the site names the user
 
 Whoever is not known to any source takes as much work as somebody who is (AUTH-05).
@@ -34,9 +35,11 @@ from .interfaces import (
     IKeysLogin,
     IKnowsKeys,
     IKnowsSecrets,
+    ITokenLogin,
 )
 from .names import BadName, BadPassword, canonical_name, prepare_password
 from .passwords import ScramKeys
+from .tokens import Tokens
 
 _USUAL = (16, 50_000)
 _SIZES = {"SCRAM-SHA-1": 20, "SCRAM-SHA-256": 32}
@@ -71,6 +74,7 @@ class Proofs:
     @ivar checker: a source of users; what it can do tells which kinds of credentials are good
     @ivar default_domain: for names that come without one
     @ivar holders: which user a certificate is for
+    @ivar tokens: whose tokens are good; None for nobody's
     @ivar anonymous: whose mail those see who say nothing of themselves; empty for nobody's
     """
 
@@ -78,6 +82,7 @@ class Proofs:
     default_domain: str = ""
     holders: Holders = attrs.field(factory=Holders)
     anonymous: str = ""
+    tokens: Tokens | None = None
     inventor: Inventor = attrs.field(factory=Inventor)
 
     def coverage(self, mechanism: Mechanism) -> Coverage:
@@ -85,7 +90,9 @@ class Proofs:
         For how many users a mechanism could work here.
         """
         needs = mechanism.needs
-        if needs is Needs.TOKEN or (needs is Needs.NOTHING and not self.anonymous):
+        if needs is Needs.TOKEN and self.tokens is None:
+            return Coverage.NONE
+        if needs is Needs.NOTHING and not self.anonymous:
             return Coverage.NONE
         if needs is Needs.CERTIFICATE and not (self.holders.field or self.holders.hosts):
             return Coverage.NONE
@@ -181,6 +188,13 @@ async def _certificate(proofs: Proofs, credentials: Any) -> Identity:
     return await _known(proofs, holder, f"certificate {link.certificate!r}")
 
 
+async def _token(proofs: Proofs, credentials: Any) -> Identity:
+    if proofs.tokens is None:
+        raise MechanismRefused(detail="nobody's tokens are good here")
+    holder = await proofs.tokens.holder(credentials.token)
+    return await _known(proofs, holder, f"token of {holder!r}")
+
+
 async def _anonymous(proofs: Proofs, credentials: Any) -> Identity:
     if not proofs.anonymous:
         raise MechanismRefused(detail="no user for those who say nothing of themselves")
@@ -188,7 +202,10 @@ async def _anonymous(proofs: Proofs, credentials: Any) -> Identity:
 
 
 async def _known(proofs: Proofs, typed: str, how: str) -> Identity:
-    name = canonical_name(typed, proofs.default_domain)
+    try:
+        name = canonical_name(typed, proofs.default_domain)
+    except BadName as error:
+        raise AuthenticationFailed(detail=f"{how}: {error}") from None
     identity = await proofs.person(name)
     if identity is None:
         raise AuthenticationFailed(detail=f"{how}: no user {name!r}")
@@ -201,5 +218,6 @@ _KINDS: Mapping[Needs, tuple[Any, Callable[[Proofs, Any], Awaitable[Identity]]]]
     Needs.KEYS_SHA1: (IKeysLogin, _keys),
     Needs.KEYS_SHA256: (IKeysLogin, _keys),
     Needs.CERTIFICATE: (ICertificateLogin, _certificate),
+    Needs.TOKEN: (ITokenLogin, _token),
     Needs.NOTHING: (IAnonymousLogin, _anonymous),
 }

@@ -24,7 +24,15 @@ from ..auth.connections import Lease
 from ..auth.guard import GuardedChecker, refusal
 from ..auth.linked import LinkedPortal
 from ..auth.names import BadName, canonical_name
-from ..auth.sasl import Challenge, Channel, Failed, Lookup, SASLMechanism, mechanisms
+from ..auth.sasl import (
+    Challenge,
+    Channel,
+    Failed,
+    Inspect,
+    Lookup,
+    SASLMechanism,
+    mechanisms,
+)
 from ..errors import (
     AuthenticationFailed,
     BadSyntax,
@@ -403,12 +411,14 @@ async def sasl_dialogue(
     exchange: Any = each.start(channel)
     outcome = exchange.step(initial)
     asked = False
-    while isinstance(outcome, Challenge | Lookup):
+    while isinstance(outcome, Challenge | Lookup | Inspect):
         if exchange.known_name is not None and not asked:
             asked = True
             await protocol.refuse_name(each.mechanism, exchange.known_name)
         if isinstance(outcome, Lookup):
             outcome = exchange.found(await guard.keys(outcome.name, outcome.scheme))
+        elif isinstance(outcome, Inspect):
+            outcome = exchange.inspected(await guard.accepts(outcome.token))
         else:
             outcome = exchange.step(await ask(outcome.data))
     if isinstance(outcome, Failed):

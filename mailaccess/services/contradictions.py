@@ -111,6 +111,9 @@ def _lacking(
             "which needs passwords that can be recovered; add clear_text = true to the [[users]]"
             " whose file has {PLAIN} entries",
         )
+    if not settings.login.token_keys:
+        for name in ("OAUTHBEARER", "XOAUTH2"):
+            yield name, "but nobody's tokens are good; add token_keys to [login]"
     if not settings.login.anonymous:
         yield "ANONYMOUS", "but nobody's mail to show; add anonymous to [login]"
     if listener.client_certificate == "no":
@@ -120,6 +123,18 @@ def _lacking(
             "EXTERNAL",
             "but certificates are for nobody; add certificate_name to [login]",
         )
+
+
+def _tokens_are_for_us(document: Document, settings: Settings) -> None:
+    it = settings.login
+    for option in ("token_issuer", "token_audience"):
+        if it.token_keys and not getattr(it, option):
+            document.wrong(
+                ("login", "token_keys"),
+                f"needs {option} beside it, or tokens for others would be good here; add it",
+            )
+        if getattr(it, option) and not it.token_keys:
+            document.wrong(("login", option), "has no token_keys beside it; add token_keys")
 
 
 def _names_are_unique(document: Document, settings: Settings) -> None:
@@ -203,6 +218,7 @@ _CHECKS: tuple[Callable[[Document, Settings], None], ...] = (
     _tls_has_a_certificate,
     *demands.CHECKS,
     _mechanisms_fit,
+    _tokens_are_for_us,
     _names_are_unique,
     _ports_are_free,
     _systemd_has_no_port,

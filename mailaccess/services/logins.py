@@ -12,23 +12,32 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mailaccess.auth.holders import Holders, Host
+from mailaccess.auth.pool import HashPool
 from mailaccess.auth.proofs import Inventor, Proofs
 from mailaccess.auth.rights import Rights
 from mailaccess.auth.sasl import MECHANISMS
+from mailaccess.auth.tokens import Tokens, Trust
 from mailaccess.policy.mechanism import APOP, Mechanism
 
 from .certificates import Certificates
 from .settings import Settings
 
 
-def proofs_of(settings: Settings, checker: Any, certificates: Certificates | None = None) -> Proofs:
+def proofs_of(
+    settings: Settings,
+    checker: Any,
+    certificates: Certificates | None = None,
+    pool: HashPool | None = None,
+) -> Proofs:
     """
     How credentials are proved.
 
     @param certificates: the server's own; salts that are invented come from the key, so that they
         are the same after a restart. Without, they are others each time
+    @param pool: for looking at tokens; not needed to know what is offered
     """
     it = settings.login
+    trust = Trust(it.token_keys, it.token_issuer, it.token_audience, it.token_claim)
     return Proofs(
         checker,
         settings.mail.domain,
@@ -36,6 +45,7 @@ def proofs_of(settings: Settings, checker: Any, certificates: Certificates | Non
             it.certificate_name, tuple(Host(each.host, each.user) for each in settings.certificate)
         ),
         it.anonymous,
+        Tokens(trust, pool) if it.token_keys else None,
         Inventor() if certificates is None else Inventor(_derived(certificates)),
     )
 

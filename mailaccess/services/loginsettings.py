@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import attrs
 
-from .kinds import Text, Words
+from .kinds import FileName, Text, Words
 from .options import REQUIRED, option
 
 
@@ -27,6 +27,21 @@ class LoginSettings:
         "",
         "where a client certificate has the user's name, for EXTERNAL: its mail address, or `CN` or"
         " `UID` of its subject; empty for nowhere",
+    )
+    token_keys: str = option(
+        FileName(),
+        "",
+        "key set (JWKS) of whoever signs tokens, for OAUTHBEARER and XOAUTH2; empty for no tokens;"
+        " read again when it changes",
+    )
+    token_issuer: str = option(
+        Text(what="issuer"), "", "who has to have made a token (`iss`), exactly"
+    )
+    token_audience: str = option(
+        Text(what="audience"), "", "for whom a token has to be (`aud`): this service"
+    )
+    token_claim: str = option(
+        Text(what="claim"), "email", "where a token has the user's name; `sub` or another"
     )
     anonymous: str = option(
         Text(what="user name"), "", "whose mail those see who log in by ANONYMOUS; empty for nobody"

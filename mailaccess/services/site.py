@@ -127,7 +127,7 @@ class MailService(MultiService):
             domain,
             Throttle(reactor),
             reactor,
-            proofs_of(settings, checker, tls.certificates if tls else None),
+            proofs_of(settings, checker, tls.certificates if tls else None, pool),
             rights_of(settings),
         )
         store = (

@@ -4,18 +4,23 @@ SASL as the programs do it that have it from GNU and from Cyrus, and client cert
 
 from __future__ import annotations
 
+import imaplib
+import json
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import jwt
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from jwt.algorithms import ECAlgorithm
 
 from mailaccess.auth.passwords import make
 
@@ -69,6 +74,24 @@ class Authority:
         )
         return certificate, keys
 
+    def key_set(self) -> Path:
+        """
+        A file with the key that its tokens are signed with.
+        """
+        path = self.place / "keys.json"
+        made = json.loads(ECAlgorithm.to_jwk(self.key.public_key()))
+        path.write_text(json.dumps({"keys": [made | {"kid": "one", "alg": "ES256"}]}))
+        return path
+
+    def token(self, name: str, audience: str = "mail") -> str:
+        """
+        A token for somebody.
+        """
+        claims = {"iss": "https://id.example.org", "aud": audience, "sub": name}
+        return jwt.encode(
+            claims | {"exp": time.time() + 600}, self.key, "ES256", headers={"kid": "one"}
+        )
+
 
 @pytest.fixture(scope="module")
 def authority() -> Iterator[Authority]:
@@ -82,8 +105,10 @@ def site(authority: Authority) -> Iterator[Site]:
     place = Path(tempfile.mkdtemp(prefix="mailaccess-sasl-"))
     site = Site(
         place,
-        24,
-        f'[login]\nadministrators = "{BOSS}"\ncertificate_name = "cn"\n',
+        30,
+        f'[login]\nadministrators = "{BOSS}"\ncertificate_name = "cn"\n'
+        f'token_keys = "{authority.key_set()}"\ntoken_issuer = "https://id.example.org"\n'
+        'token_audience = "mail"\ntoken_claim = "sub"\n',
         scheme="SCRAM-SHA-256",
         tls=f'client_ca = "{authority.file}"\n',
         listener='client_certificate = "ask"\n',
@@ -229,6 +254,38 @@ def test_curl_logs_in_by_certificate(desk: Desk, authority: Authority, protocol:
         f"{protocol}://localhost:{desk.port(protocol)}/{path}",
     )
     assert f'user="{name}" listener={protocol} method=EXTERNAL ' in logged_in(desk, since)
+
+
+def test_python_logs_in_by_xoauth2(desk: Desk, authority: Authority) -> None:
+    """SASL-07: curl takes OAUTHBEARER where both are there."""
+    name = desk.person.name
+    since = len(desk.server.log.lines)
+    talk = imaplib.IMAP4_SSL("localhost", desk.port("imaps"), ssl_context=desk.server.context())
+    said = f"user={name}\x01auth=Bearer {authority.token(name)}\x01\x01"
+    assert talk.authenticate("XOAUTH2", lambda _: said.encode())[0] == "OK"
+    talk.logout()
+    assert f'user="{name}" listener=imaps method=XOAUTH2 ' in logged_in(desk, since)
+
+
+@PROTOCOLS
+def test_curl_logs_in_by_token(desk: Desk, authority: Authority, protocol: str) -> None:
+    """SASL-07: and is told of a token that is for another service; neither is logged."""
+    name = desk.person.name
+    desk.person.deliver(ODD[:1])
+    path = "INBOX" if protocol == "imap" else ""
+    for audience, status, event in (("mail", 0, "login "), ("calendar", 67, "failed")):
+        given = authority.token(name, audience)
+        desk.server.site.secrets.add(given)
+        config = desk.write("curlrc", f'user = "{name}"\noauth2-bearer = "{given}"\nsilent\n')
+        since = len(desk.server.log.lines)
+        desk.run(
+            *("curl", "-K", config, "--cacert", desk.certificate, "--ssl-reqd"),
+            *("--login-options", "AUTH=OAUTHBEARER"),
+            f"{protocol}://localhost:{desk.port(protocol)}/{path}",
+            status=status,
+        )
+        line = desk.server.log.wait_for("event=" + event, since)
+        assert f"listener={protocol} method=OAUTHBEARER " in line
 
 
 def test_without_a_certificate_external_is_not_there(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from . import anonymous, crammd5, external, login, plain, scram
+from . import anonymous, bearer, crammd5, external, login, plain, scram
 from .base import (
     NO_CHANNEL,
     Challenge,
@@ -24,6 +24,7 @@ from .base import (
     Exchange,
     Failed,
     Finished,
+    Inspect,
     Lookup,
     SASLMechanism,
     Step,
@@ -40,6 +41,7 @@ __all__ = [
     "Exchange",
     "Failed",
     "Finished",
+    "Inspect",
     "LoginExchange",
     "Lookup",
     "PlainExchange",
@@ -59,6 +61,7 @@ def mechanisms(*, login_initial_is_name: bool = False) -> Mapping[str, SASLMecha
     rows = (
         *scram.ROWS,
         *external.ROWS,
+        *bearer.ROWS,
         *plain.ROWS,
         *login.rows(login_initial_is_name),
         *crammd5.ROWS,

@@ -4,8 +4,8 @@ What a SASL exchange looks like from outside: octets in (base64 already removed)
     state      response       step
     fresh      None           the first Challenge (empty where the client speaks first)
     fresh      octets         an initial response (RFC 4422 section 3.3; RFC 4959)
-    asked      octets         the next Challenge, a Lookup, Finished, Done or Failed
-    looking    (keys)         as asked, by C{found} instead of C{step}
+    asked      octets         the next Challenge, a Lookup, Inspect, Finished, Done or Failed
+    looking    (keys)         as asked, by C{found} instead of C{step}; C{inspected} for a token
     over       anything       Failed
 
 An exchange knows nothing of lines, base64, C{*} (the protocol drops the exchange then), policy or
@@ -24,7 +24,6 @@ from ...interfaces import IMailLogin
 from ...policy.link import Link
 from ...policy.mechanism import Mechanism
 from ..credentials import PasswordLogin
-from ..passwords import ScramKeys
 
 
 @attrs.frozen
@@ -47,6 +46,15 @@ class Lookup:
 
     name: str
     scheme: str
+
+
+@attrs.frozen
+class Inspect:
+    """
+    Say to C{inspected} whether this token is good.
+    """
+
+    token: str = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -117,7 +125,7 @@ class Failed:
     detail: str = ""
 
 
-Step = Challenge | Lookup | Finished | Done | Failed
+Step = Challenge | Lookup | Inspect | Finished | Done | Failed
 
 
 @attrs.frozen
@@ -140,8 +148,8 @@ NO_CHANNEL = Channel()
 
 class Exchange(Protocol):
     """
-    One run of a mechanism. One that ever answers with L{Lookup} has C{found}, too, which takes the
-    keys and gives the next step.
+    One run of a mechanism. One that ever answers with L{Lookup} or L{Inspect} has C{found} or
+    C{inspected}, too, which takes the keys or the verdict and gives the next step.
     """
 
     @property
@@ -154,17 +162,6 @@ class Exchange(Protocol):
     def step(self, response: bytes | None) -> Step:
         """
         Go on with what the client sent; None where it has not said anything yet.
-        """
-
-
-class LookingExchange(Exchange, Protocol):
-    """
-    One that needs to know something of the user.
-    """
-
-    def found(self, keys: ScramKeys) -> Step:
-        """
-        Go on with what was asked for.
         """
 
 

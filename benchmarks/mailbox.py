@@ -22,6 +22,7 @@ from .probe import Probe, probing
 from .process import no_collector
 
 USERS = ("amy", "prober")
+PATIENT = 300
 SHARE = 0.05
 """Seconds that nobody may wait for anybody else's command."""
 
@@ -92,15 +93,26 @@ class Work:
     most: float | None = None
 
 
+_FIELDS = b"BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE)]"
 ONCE = (
     Work("first SELECT, no index", (b"SELECT INBOX",)),
     Work("ENVELOPE BODYSTRUCTURE, first", (b"UID FETCH 1:* (ENVELOPE BODYSTRUCTURE)",)),
+    # While what was just computed is still being written.
+    Work("STORE of one message right after", (b"STORE 1 +FLAGS (\\Flagged)",), 1.0),
+    Work("header fields, first", (b"UID FETCH 1:* (" + _FIELDS + b")",)),
+    Work("SEARCH SUBJECT, first", (b"SEARCH SUBJECT zebra",)),
 )
 ROUNDS = (
     Work("SELECT, warm", (b"UNSELECT", b"SELECT INBOX"), 1.0),
     Work("UID FETCH 1:* FLAGS", (b"UID FETCH 1:* FLAGS",), 1.0),
     Work("ENVELOPE BODYSTRUCTURE, cached", (b"UID FETCH 1:* (ENVELOPE BODYSTRUCTURE)",), 1.0),
+    Work("header fields, cached", (b"UID FETCH 1:* (" + _FIELDS + b")",), 1.0),
     Work("SEARCH UNSEEN", (b"SEARCH UNSEEN",), 1.0),
+    Work("SEARCH SUBJECT, none match", (b"SEARCH SUBJECT zebra",), 1.0),
+    Work("SEARCH SUBJECT, some match", (b"SEARCH SUBJECT invoice",), 1.0),
+    Work("SEARCH TEXT", (b"SEARCH TEXT zebra",), 1.0),
+    Work("SEARCH BODY", (b"SEARCH BODY zebra",), 1.0),
+    Work("STATUS", (b"STATUS INBOX (MESSAGES UNSEEN)",)),
     Work("STORE %sFLAGS on all", (b"STORE 1:* %sFLAGS (\\Draft)",), 1.0),
 )
 BODIES = Work("all bodies", (b"UID FETCH 1:* BODY.PEEK[]",))
@@ -123,7 +135,7 @@ def run(plan: Plan) -> Iterator[Figure]:
     with ours.serve(mine, USERS) as server, dovecot.serve(theirs, USERS) as peer:
         clients = [Client(each) for each in (server, peer) if each is not None]
         with probing(plan.place, server.plain, "prober") as probe, no_collector():
-            figures = list(_work(plan, clients))
+            figures = list(_work(plan, clients, server))
             probe.end()
         for each in clients:
             each.close()
@@ -142,7 +154,22 @@ def _give(path: Path) -> None:
             os.chown(os.path.join(directory, name), owner.pw_uid, owner.pw_gid)
 
 
-def _work(plan: Plan, clients: list[Client]) -> Iterator[Figure]:
+def _settle(server: Server) -> None:
+    """
+    Wait until the text of the messages is ready to be searched, which begins with the first search.
+    """
+    deadline = time.monotonic() + PATIENT
+    files = [server.mail / "amy" / "mailaccess" / name for name in ("text.db", "text.db-wal")]
+    before: list[int] = []
+    while time.monotonic() < deadline:
+        time.sleep(2)
+        now = [each.stat().st_mtime_ns for each in files if each.exists()]
+        if now == before:
+            return
+        before = now
+
+
+def _work(plan: Plan, clients: list[Client], server: Server) -> Iterator[Figure]:
     peer = dovecot.version() or "Dovecot"
 
     def sides(work: Work, rounds: int) -> list[list[tuple[float, int]]]:
@@ -163,6 +190,7 @@ def _work(plan: Plan, clients: list[Client]) -> Iterator[Figure]:
 
     for work in ONCE:
         yield milliseconds(work, 1)
+    _settle(server)
     for work in ROUNDS:
         yield milliseconds(work, plan.rounds)
     mine, theirs = (

@@ -33,7 +33,7 @@ _LONG = 1024 * 1024
 _AHEAD = 128
 _REMEMBERED = 4096
 _HEAD = 16 * 1024
-_SLICE = 0.02
+_SLICE = 0.01
 
 
 _T = TypeVar("_T")

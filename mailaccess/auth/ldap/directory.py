@@ -37,6 +37,7 @@ from ...errors import (
 )
 from ...interfaces import IChecksPasswords, Identity, IKnowsPeople
 from ...policy.mechanism import Coverage, Needs
+from ...policy.rules import OWN_KEYS
 from ..interfaces import IFindsUsers, IKnowsKeys, IMeetsNeeds
 from ..memory import Fingerprints, Remembered
 from ..passwords import DEFAULT_LIMITS, BadHash, Limits, ScramKeys, dummy, scram_keys, verify
@@ -54,6 +55,9 @@ log = Logger()
 T = TypeVar("T")
 
 _MOST_STORED = 4
+
+_POLICY = OWN_KEYS | {"groups"}
+"""Fields that decisions before a password are made from."""
 
 _UNMARKED = 60.0
 """
@@ -194,10 +198,12 @@ class LDAPChecker:
 
     async def attributes(self, name: str) -> Mapping[str, str] | None:
         """
-        What the entry says, with C{policy_source}. None where there is no entry, and where nobody
-        may search for it before the user has bound.
+        What the entry says, with C{policy_source}. None where there is no entry, where nobody may
+        search for it before the user has bound, and, without asking, where none of the fields that
+        are read says anything about policy: that would be a second search for each login.
         """
-        if not self.knows(name) or not self._connecting.bind:
+        says = not _POLICY.isdisjoint(each.lower() for each in self._finding.fields)
+        if not says or not self.knows(name) or not self._connecting.bind:
             return None
         found = await self._found(name)
         if found.entry is None:

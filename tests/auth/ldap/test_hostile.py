@@ -184,7 +184,7 @@ async def test_referrals_lead_nowhere(asker: Asker, mocked: Mocked) -> None:
         return directory(lambda dn, secret: bind_result(0))(request)
 
     checker = over(asker, mocked(refer))
-    assert await checker.attributes("amy") is not None
+    assert await checker.person("amy") is not None
     for name in ("amy", "somebody"):
         assert isinstance(await refusal(checker, name, b"secret"), DirectoryUnavailable)
     assert rogue.connections == 0

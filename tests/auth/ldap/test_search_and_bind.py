@@ -278,6 +278,10 @@ async def test_attributes_become_fields(asker: Asker, own_slapd: Slapd) -> None:
     assert known["cleartext"] == "refuse"
     assert known["policy_source"] == f"ldap: uid=fred,{PEOPLE}"
     assert await checker.attributes("nobody") is None
+    plain = asker.checker(own_slapd.uri, fields={"home": "labeledURI"})
+    asked = len(operations(own_slapd))
+    assert await plain.attributes("fred") is None
+    assert len(operations(own_slapd)) == asked
     enabled = asker.checker(own_slapd.uri, fields={"enabled": "carLicense"})
     assert "disabled" in (await enabled.check("gina", RIGHT, "imap")).fields
     assert (await enabled.check("amy", RIGHT, "imap")).fields == {}

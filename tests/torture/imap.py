@@ -20,7 +20,7 @@ class Lost(Exception):
 
 class Refused(Exception):
     """
-    A tagged NO.
+    A tagged NO; the second argument are the untagged lines before it.
     """
 
 
@@ -91,7 +91,7 @@ class Client:
             if line.startswith(tag + b" "):
                 if line.startswith(tag + b" OK"):
                     return line, lines
-                raise Refused(line.decode("ascii", "replace").strip())
+                raise Refused(line.decode("ascii", "replace").strip(), lines)
             if line.startswith(b"* BYE"):
                 raise Lost("BYE")
             lines.append(line)

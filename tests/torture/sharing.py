@@ -21,7 +21,7 @@ import attrs
 
 from mailaccess.store.disk import Disk as StoreDisk
 from mailaccess.store.maildir import fsck
-from tests.torture.imap import Client
+from tests.torture.imap import Client, Refused
 from tests.torture.oracle import Wrong
 from tests.torture.pop3 import unique_ids
 from tests.torture.rounds import PASSWORD, USER, configure
@@ -85,41 +85,50 @@ class Watcher:
         self.truth.count("polls")
 
     def _take(self, lines: list[bytes]) -> None:
-        exists = len(self.messages)
         for line in lines:
             found = _UNTAGGED.match(line)
             if found is None:
                 continue
             number, what = int(found[1]), found[2]
             if what == b"EXISTS":
-                exists = number
+                self.messages += [""] * (number - len(self.messages))
             elif what == b"EXPUNGE":
-                exists -= 1
                 self._gone(self.messages.pop(number - 1))
-        if exists > len(self.messages):
-            self._fetch(exists)
+        if "" in self.messages:
+            self._fetch()
 
     def _gone(self, message: str) -> None:
-        if message not in self.truth.going:
+        if message and message not in self.truth.going:
             self.truth.wrong.append(f"{message} was expunged by nobody")
 
-    def _fetch(self, exists: int) -> None:
-        first = len(self.messages) + 1
+    def _fetch(self) -> None:
+        first = self.messages.index("") + 1
         what = "(UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])"
-        _, lines = self.client.run(f"FETCH {first}:{exists} {what}")
+        try:
+            _, lines = self.client.run(f"FETCH {first}:* {what}")
+        except Refused as error:
+            # Some are gone (RFC 2180 section 4.1).
+            if "EXPUNGEISSUED" not in error.args[0]:
+                raise
+            lines = error.args[1]
         for line in lines:
-            uid, subject = _UID.search(line), _SUBJECT.search(line)
-            if uid is None:
+            came = _UNTAGGED.match(line)
+            if came is not None and came[2] == b"EXISTS":
+                self.messages += [""] * (int(came[1]) - len(self.messages))
+            if came is not None and came[2] == b"EXPUNGE":
+                self.truth.wrong.append("EXPUNGE during FETCH")
+            number, uid, subject = _UNTAGGED.match(line), _UID.search(line), _SUBJECT.search(line)
+            if number is None or uid is None or subject is None:
+                # Gone since: the next NOOP tells.
                 continue
-            # No subject: gone since, and told with the next NOOP.
-            message = subject[1].decode("ascii") if subject else f"gone-{uid[1].decode()}"
-            if subject is None:
-                self.truth.going.add(message)
-            else:
-                self.truth.told(message, int(uid[1]))
-            if message in self.messages:
-                self.truth.wrong.append(f"{message} is there twice")
-            self.messages.append(message)
+            message = subject[1].decode("ascii")
+            self.truth.told(message, int(uid[1]))
+            place = int(number[1]) - 1
+            if self.messages[place] not in ("", message) or (
+                not self.messages[place] and message in self.messages
+            ):
+                self.truth.wrong.append(f"{message} is there twice, or in place of another")
+            self.messages[place] = message
 
 
 class Programs:

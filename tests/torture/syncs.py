@@ -14,13 +14,15 @@ _BASE = "unix"
 
 
 def watch_sqlite(
-    before: Callable[[str], None], after: Callable[[str, bytes | None], None]
+    before: Callable[[str], None],
+    after: Callable[[str, bytes | None], None],
+    writing: Callable[[str], None] = lambda _: None,
 ) -> apsw.VFS:
     """
     Call with the path before and after each sync of a file or directory by SQLite, after it also
     with the content: whoever opened the file to read it would lose SQLite's locks by closing it.
-    What C{before} raises is what SQLite is told. It holds for connections made while the result is
-    kept and not unregistered.
+    What C{before} and C{writing}, which is called before each write, raise is what SQLite is told.
+    It holds for connections made while the result is kept and not unregistered.
     """
 
     class File(apsw.VFSFile):  # type: ignore[misc]
@@ -35,6 +37,10 @@ def watch_sqlite(
                 after(self.path, super().xRead(super().xFileSize(), 0))
                 # The first sync of a new file is one of its directory too.
                 after(os.path.dirname(self.path), None)
+
+        def xWrite(self, data: bytes, offset: int) -> None:
+            writing(self.path or "")
+            super().xWrite(data, offset)
 
     class Files(apsw.VFS):  # type: ignore[misc]
         def __init__(self) -> None:

@@ -51,7 +51,7 @@ def give_up(tree: Tree) -> bool:
 
 def is_full(tree: Tree) -> bool:
     """
-    Whether the disk has less room left than is kept.
+    Whether the disk has no more room left than is kept.
     """
     found = os.statvfs(tree.path)
-    return found.f_bavail * found.f_frsize < SIZE
+    return found.f_bavail * found.f_frsize <= SIZE

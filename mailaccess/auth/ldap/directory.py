@@ -164,8 +164,10 @@ class LDAPChecker:
 
     def flush(self) -> None:
         """
-        Forget every password that was right or wrong (AUTH-22).
+        Forget every password that was right or wrong (AUTH-22), that of the account that searches
+        included.
         """
+        self.upstreams.forgive()
         self._wrong.flush()
         self._right.flush()
 

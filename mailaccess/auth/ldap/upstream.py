@@ -14,6 +14,7 @@ is told to the reactor goes through C{on_down}.
 
 from __future__ import annotations
 
+import hmac
 import os
 import stat
 import threading
@@ -36,6 +37,7 @@ T = TypeVar("T")
 
 FIRST_LOOK = 1.0
 _PATIENCE = 3
+_REFUSED = 300.0
 _IDLE = 240.0
 """Seconds after which an unused search connection is not trusted: firewalls forget it."""
 
@@ -76,6 +78,7 @@ class Upstreams:
         self._label = label
         self._lock = threading.Lock()
         self._closed = False
+        self._refused = (b"", 0.0, "")
 
     # ---- which one ------------------------------------------------------------------------------
 
@@ -180,13 +183,36 @@ class Upstreams:
         session = self.open(upstream, deadline)
         try:
             if options.bind == "simple":
-                session.bind_service(options.bind_dn, secret)
+                self._bind_service(session, secret)
             elif options.bind == "external":
                 session.bind_external()
         except BaseException:
             session.close(politely=False)
             raise
         return session
+
+    def _bind_service(self, session: Session, secret: bytes) -> None:
+        """
+        A password that was refused is not tried with every login: the directory might lock the
+        account. One that the file has anew is.
+        """
+        with self._lock:
+            refused, until, detail = self._refused
+        if hmac.compare_digest(secret, refused) and self._clock() < until:
+            raise WrongSetup(f"{detail}; not tried again with the same password for some minutes")
+        try:
+            session.bind_service(self.options.bind_dn, secret)
+        except WrongSetup as error:
+            with self._lock:
+                self._refused = secret, self._clock() + _REFUSED, error.detail
+            raise
+
+    def forgive(self) -> None:
+        """
+        Try the account that searches again, even with a password that was refused.
+        """
+        with self._lock:
+            self._refused = (b"", 0.0, "")
 
     def searching(self, upstream: Upstream, work: Callable[[Session], T], deadline: Deadline) -> T:
         """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from mailaccess.errors import (
 from mailaccess.policy.mechanism import Coverage, Needs
 
 from .asking import Asker
-from .slapd import AMYS, BASE, GROUPS, PEOPLE, READER, Slapd, person
+from .slapd import AMYS, BASE, GROUPS, PEOPLE, READER, READER_SECRET, Slapd, person
 
 RIGHT = AMYS.encode()
 
@@ -302,6 +303,24 @@ async def test_a_service_account_that_may_not_read_is_no_wrong_password(
     ):
         checker = asker.checker(slapd.uri, connecting=connecting)
         assert isinstance(await refusal(checker, "amy", RIGHT), DirectoryUnavailable)
+
+
+async def test_a_refused_service_password_is_not_tried_with_every_login(
+    asker: Asker, own_slapd: Slapd
+) -> None:
+    """LD-10, LD-17: nobody's logins lock the account that searches; a new password is tried."""
+    secret = Path(asker.secret_file("wrong"))
+    checker = asker.checker(own_slapd.uri, connecting={"password_file": str(secret)})
+    for _ in range(4):
+        error = await refusal(checker, "amy", RIGHT)
+        assert isinstance(error, DirectoryUnavailable)
+        assert "refused" in error.detail
+    assert binds(own_slapd, READER) == 1
+    checker.flush()
+    await refusal(checker, "amy", RIGHT)
+    assert binds(own_slapd, READER) == 2
+    secret.write_text(READER_SECRET + "\n")  # noqa: ASYNC240
+    assert (await checker.check("amy", RIGHT, "imap")).name == "amy"
 
 
 # ---- groups -------------------------------------------------------------------------------------

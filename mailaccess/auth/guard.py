@@ -180,8 +180,9 @@ class GuardedChecker:
             raise
         if self.throttle is not None:
             self.throttle.succeeded(link.peer, identity.name)
-        if not credentials.name:
-            # Who it is came with the proof: only now can be asked what holds for this person.
+        if identity.name != self._name_or_none(credentials.name):
+            # Who it is came with the proof, or somebody came by another name of theirs: only now
+            # can be asked what holds for this person.
             decision = await self.decide(link, mechanism, identity.name)
             if not decision.allowed:
                 raise refusal(decision)

@@ -191,11 +191,11 @@ class PersonRule:
         """
         if self.listeners and link.listener not in self.listeners:
             return False
-        if self.networks and not _within(link.peer, self.networks):
-            return False
         if self.group:
-            return self.group.casefold() in person.groups
-        return fnmatchcase(person.name.casefold(), self.pattern.casefold())
+            named = self.group.casefold() in person.groups
+        else:
+            named = fnmatchcase(person.name.casefold(), self.pattern.casefold())
+        return named and (not self.networks or _within(link.peer, self.networks))
 
 
 def own_rule(person: Person) -> PersonRule | None:

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 from twisted.logger import capturedLogs
+from zope.interface import implementer
 
 from mailaccess.auth.credentials import PasswordLogin
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker, refusal
 from mailaccess.errors import AuthenticationFailed, MechanismRefused, MustEncrypt
+from mailaccess.interfaces import IChecksPasswords, Identity
 from mailaccess.policy.link import Layer, Link
 from mailaccess.policy.mechanism import PLAIN
-from mailaccess.policy.tls import Decision, ListenerRule, TLSPolicy, Verdict
+from mailaccess.policy.tls import Decision, ListenerRule, PersonRule, TLSPolicy, Verdict
 
 from .doubles import People, outcome
 
@@ -49,6 +51,31 @@ def test_only_logins_that_succeed_in_the_clear_are_reported() -> None:
     with capturedLogs() as events, pytest.raises(AuthenticationFailed):
         login(b"wrong", CLEAR)
     assert not [each for each in events if each.get("event") == "would-refuse"]
+
+
+@implementer(IChecksPasswords)
+class Aliases:
+    """
+    Knows amy by her address, too.
+    """
+
+    label = "aliases"
+
+    async def check(self, name: str, secret: bytes, service: str) -> Identity:
+        return Identity("amy")
+
+
+@pytest.mark.parametrize("name", ["amy", "amy.example@example.org"])
+def test_another_name_of_a_user_is_no_way_round_her_rule(name: str) -> None:
+    """POL-04"""
+    rule = PersonRule("amy", minimum_tls="1.3")
+    policy = TLSPolicy({"imap": ListenerRule()}, (rule,))
+    guard = GuardedChecker(policy, Aliases(), AccountGate(lambda: 0.0))
+    old, new = (Link("imap", Layer.TLS, 256, f"TLSv{each}") for each in ("1.2", "1.3"))
+    with pytest.raises(MustEncrypt):
+        outcome(guard.requestAvatarId(PasswordLogin(name, SECRET, old, PLAIN, "imap")))
+    found = outcome(guard.requestAvatarId(PasswordLogin(name, SECRET, new, PLAIN, "imap")))
+    assert found.name == "amy"
 
 
 def test_a_refusal_says_what_the_decision_says() -> None:

@@ -43,6 +43,7 @@ from mailaccess.protocols.factory import MailFactory
 from mailaccess.protocols.sweep import Sweep
 
 from .factories import Factories
+from .ldapsettings import LDAPSettings
 from .logins import proofs_of
 from .policies import policy_of
 from .records import NotReadable, records
@@ -319,8 +320,16 @@ class _People:
         kinds = {each.type for each in self.settings.users}
         found = [self.files.coverage(needs)] if "file" in kinds else []
         if "ldap" in kinds:
-            # As the checker says of itself: passwords, and people by name.
-            found.append(Coverage.ALL if needs in _DIRECTORIES else Coverage.NONE)
+            # As the checker says of itself: passwords and people, and keys where it reads hashes.
+            found += [
+                Coverage.ALL
+                if needs in _DIRECTORIES
+                else Coverage.SOME
+                if needs is not Needs.SECRET and each.check == "hash"
+                else Coverage.NONE
+                for each in self.settings.users
+                if isinstance(each, LDAPSettings)
+            ]
         return together(found)
 
 

@@ -20,13 +20,25 @@ def commands() -> Sequence[Command]:
     """
     All subcommands, in the order of the help.
     """
-    from . import check, explain, fsck, ldap_doctor, matrix, options, passwd, policydiff, probe
+    from . import (
+        check,
+        explain,
+        foreign,
+        fsck,
+        ldap_doctor,
+        matrix,
+        options,
+        passwd,
+        policydiff,
+        probe,
+    )
 
     return (
         check.command,
         explain.command,
         matrix.command,
         policydiff.command,
+        foreign.command,
         probe.command,
         ldap_doctor.command,
         passwd.command,

@@ -24,7 +24,9 @@ def _arguments(parser: ArgumentParser) -> None:
     parser.add_argument("-l", "--listener", required=True, help="name of the listener")
     parser.add_argument("-u", "--user", default="", help="user name; nobody in particular if none")
     parser.add_argument(
-        "--tls", choices=("none", "1.2", "1.3"), help="TLS of the connection; its best if not given"
+        "--tls",
+        choices=("none", "1.2", "1.3"),
+        help="TLS of the connection; none if not given, with implicit TLS 1.3",
     )
     parser.add_argument(
         "--from", dest="peer", default=ANYWHERE, metavar="IP", help="the client's address"

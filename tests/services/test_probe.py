@@ -149,6 +149,22 @@ def test_nobody_at_the_other_end_is_said(capsys: pytest.CaptureFixture[str]) -> 
     assert "refused" in capsys.readouterr().err
 
 
+def test_a_server_of_another_protocol_is_said(
+    ours: Live, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = f"127.0.0.1:{ours.ports['pop3']}"
+    assert main(["probe", host, "--protocol", "imap", "--starttls"]) == 1
+    assert "greets otherwise than imap does: +OK" in capsys.readouterr().err
+
+
+def test_the_clear_part_can_be_looked_at_alone(ours: Live, probe: Callable[..., Report]) -> None:
+    """POL-02, POL-03"""
+    found = probe("127.0.0.1", ours.ports["imap"], "imap", "--clear")
+    assert set(found["verdicts"].values()) == {"ok"}
+    assert "password-in-the-clear" in found["verdicts"]
+    assert not any(each.startswith(("tls", "starttls")) for each in found["verdicts"])
+
+
 # ---- twisted.mail ------------------------------------------------------------------------------
 
 

@@ -30,12 +30,14 @@ class Dialect:
     A protocol on a connection.
 
     @ivar tls: the command that begins TLS
+    @ivar greets: how the greeting begins
     @ivar injected: a command that must not be run
     @ivar http_body: commands for the body of a web request, and C{ran}: what their answer begins
         with
     """
 
     name: str
+    greets: str
     tls: str
     login_command: str
     injected: str
@@ -54,8 +56,13 @@ class Dialect:
     def greeting(self) -> str:
         """
         The first line.
+
+        @raise Gone: it is not how such a server greets; C{PREAUTH} is no way to greet strangers
         """
-        return self.wire.line()
+        line = self.wire.line()
+        if not line.startswith(self.greets):
+            raise Gone(f"greets otherwise than {self.name} does: {line}")
+        return line
 
     def capabilities(self) -> list[str]:
         """
@@ -121,6 +128,7 @@ class IMAP(Dialect):
     """
 
     name = "imap"
+    greets = "* OK"
     tls = "STARTTLS"
     login_command = "LOGIN"
     http_body = "x1 NOOP\r\nx2 LOGOUT\r\n"
@@ -186,6 +194,7 @@ class POP3(Dialect):
     """
 
     name = "pop3"
+    greets = "+OK"
     tls = "STLS"
     login_command = "USER"
     http_body = "CAPA\r\nQUIT\r\n"

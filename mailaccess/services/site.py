@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from string import Formatter
 from typing import Any, cast
 
 from twisted.application.service import MultiService, Service
@@ -37,6 +36,7 @@ from mailaccess.store.options import Mirror, StoreOptions
 
 from .directories import directory
 from .factories import Factories
+from .homes import home_template
 from .ldapsettings import LDAPSettings
 from .listeners import Listener
 from .logins import proofs_of, rights_of, weak_mechanisms
@@ -274,8 +274,4 @@ def maildirs(
         mirror=cast(Mirror, mail.mirror),
         message_limit=message_size,
     )
-    # Doubled braces stand for themselves in the file.
-    home = "".join(
-        text + (f"{{{name}}}" if name else "") for text, name, _, _ in Formatter().parse(mail.home)
-    )
-    return MaildirAccounts(home, reactor, options)
+    return MaildirAccounts(home_template(mail.home), reactor, options)

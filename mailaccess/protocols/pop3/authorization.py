@@ -230,4 +230,7 @@ async def quit_(server: POP3Server, arguments: list[bytes]) -> None:
             server.log.warn("deletions failed", session=server.number, detail=refused.detail)
             server.write(b"-ERR [SYS/TEMP] Some deleted messages not removed\r\n")
             return
+        finally:
+            # Not only once the client has closed, too: some keep the connection for a while.
+            server.let_go()
     server.ok(b"Bye")

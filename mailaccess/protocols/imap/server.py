@@ -277,7 +277,7 @@ class IMAPServer(MailConnection):
         try:
             reply = await command.handler(session, *arguments)
             if session.mailbox is not None and not command.effects & Effect.SILENT:
-                await session.report(expunges=not command.effects & Effect.USES_SEQUENCE)
+                await self._report_after(command)
         except Refused as refused:
             await self._report_after_refusal(command)
             self._refused(tag, refused)
@@ -298,6 +298,14 @@ class IMAPServer(MailConnection):
             if self.mistakes and self.visit is not None:
                 self.mistakes = 0
         self.rest()
+
+    async def _report_after(self, command: Command) -> None:
+        # What was done is done: that changes cannot be told, as in a mailbox that was just
+        # deleted, does not turn its OK into a NO.
+        try:
+            await self.session.report(expunges=not command.effects & Effect.USES_SEQUENCE)
+        except Refused as refused:
+            self.note_unreported(refused)
 
     async def _report_after_refusal(self, command: Command) -> None:
         try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from mailaccess.errors import NoSuchMailbox
 from mailaccess.testing.memory import MemoryAccount
 from mailaccess.testing.talk import Talk
 
@@ -105,6 +106,23 @@ def test_delete_removes_a_mailbox(talk: Talk, account: MemoryAccount) -> None:
     account.make("Work")
     assert talk.send(b"a DELETE Work") == [b"a OK DELETE completed"]
     assert talk.send(b"b DELETE Work") == [b"b NO [NONEXISTENT] No such mailbox"]
+
+
+def test_delete_of_the_selected_mailbox_is_ok_though_its_changes_cannot_be_told(
+    talk: Talk, account: MemoryAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.make("Work")
+    talk.send(b"a SELECT Work")
+
+    async def gone(*, expunges: bool = True) -> None:
+        raise NoSuchMailbox
+
+    mailbox = talk.protocol.session.mailbox
+    monkeypatch.setattr(mailbox, "pending", lambda expunges=True: True, raising=False)
+    monkeypatch.setattr(mailbox, "sync", gone, raising=False)
+    assert talk.send(b"b DELETE Work") == [b"b OK DELETE completed"]
+    assert names(account) == set()
+    assert talk.send(b"c NOOP") == [b"c OK NOOP completed"]
 
 
 def test_inbox_cannot_be_deleted(talk: Talk) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from mailaccess.message.lineends import to_crlf
 
-from .running import ODD, PATIENCE, Desk, corpus
+from .running import ODD, PATIENCE, Desk, corpus, until
 
 
 def imap(desk: Desk, listener: str) -> imaplib.IMAP4:
@@ -96,7 +96,8 @@ def test_imaplib_logs_in_with_any_password(desk: Desk) -> None:
         it.logout()
         return True
 
-    assert login()
+    # The server looks at the file once a second at most.
+    until(login, "logged in")
     pop = pop3(desk, "pop3s")
     pop.encoding = "utf-8"
     pop.user("bea")

@@ -127,7 +127,7 @@ def load_certificates(settings: TLSSettings, now: datetime | None = None) -> Cer
     problems: list[tuple[str, str]] = []
     default = _load(settings.certificate, settings.key, ("certificate", "key"), moment, problems)
     names: dict[str, Certificate] = {}
-    for name, path in _named_files(settings.names, problems):
+    for name, path in named_files(settings.names, problems):
         found = _load(path, "", ("names", "names"), moment, problems)
         if found is None:
             continue
@@ -148,7 +148,7 @@ def fingerprint(settings: TLSSettings) -> object:
     replaced.
     """
     paths = [settings.certificate, settings.key, settings.client_ca]
-    paths += [path for _, path in _named_files(settings.names, [])]
+    paths += [path for _, path in named_files(settings.names, [])]
     seen: list[tuple[object, ...]] = []
     for path in filter(None, paths):
         try:
@@ -160,7 +160,10 @@ def fingerprint(settings: TLSSettings) -> object:
     return tuple(seen)
 
 
-def _named_files(directory: str, problems: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def named_files(directory: str, problems: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """
+    Names in lower case and files of the directory of names; what is wrong is added to C{problems}.
+    """
     if not directory:
         return []
     try:

@@ -22,6 +22,7 @@ from .config import read, read_text
 from .directories import checked
 from .ldapsettings import LDAPSettings
 from .problems import Document
+from .reach import out_of_reach
 from .settings import Settings, UsersSettings
 from .summary import policy_lines, weaknesses
 
@@ -47,6 +48,8 @@ def check(path: str) -> tuple[list[str], list[str]]:
     if settings.mail.home:
         _home(document, settings, summary)
     _user(document, settings)
+    for option, text in out_of_reach(settings):
+        document.wrong(option, text)
     if settings.log.file and not os.path.isdir(os.path.dirname(settings.log.file)):
         document.wrong(("log", "file"), "is in a directory that does not exist; make it")
     summary += [f"policy: {each}" for each in policy_lines(settings)]

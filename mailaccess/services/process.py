@@ -51,7 +51,7 @@ def become(settings: ServerSettings) -> None:
     """
     if os.geteuid() != 0 or not settings.user:
         return
-    uid, gid = _ids(settings)
+    uid, gid = ids_of(settings)
     os.setgroups([])
     with contextlib.suppress(PermissionError):
         os.initgroups(settings.user, gid)
@@ -59,7 +59,12 @@ def become(settings: ServerSettings) -> None:
     os.setresuid(uid, uid, uid)
 
 
-def _ids(settings: ServerSettings) -> tuple[int, int]:
+def ids_of(settings: ServerSettings) -> tuple[int, int]:
+    """
+    Numbers of the user and the group of C{[server]}, which has a user.
+
+    @raise MayNotRun: there is no such user or group
+    """
     try:
         user = pwd.getpwnam(settings.user)
     except KeyError:

@@ -10,6 +10,7 @@ in its own way.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Generator
 from typing import Any, cast
@@ -43,6 +44,7 @@ from .logins import proofs_of, rights_of, weak_mechanisms
 from .logs import LogWriter
 from .policies import policy_of
 from .process import MayNotRun, become, check_may_serve, harden
+from .reach import out_of_reach
 from .realm import MailRealm
 from .reload import Reloading
 from .settings import MailSettings, Settings, UsersSettings
@@ -224,9 +226,16 @@ class MailService(MultiService):
         try:
             harden()
             super().privilegedStartService()  # type: ignore[no-untyped-call]
+            if os.geteuid() == 0:
+                self._tell_out_of_reach()
             become(self.settings.server)
         except (CannotListen, MayNotRun) as error:
             raise SystemExit(f"mailaccess: {error}") from None
+
+    def _tell_out_of_reach(self) -> None:
+        # Only root sees all of them, so before root is given up.
+        for option, text in out_of_reach(self.settings):
+            log.warn("{reason}", event="out-of-reach", option=str(option[-1]), reason=text)
 
     def startService(self) -> None:
         """

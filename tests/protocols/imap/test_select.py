@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mailaccess.errors import StoreFailed
+from mailaccess.errors import NoSuchMailbox, StoreFailed
 from mailaccess.protocols.imap.commands.select import first_unseen
 from mailaccess.protocols.imap.registry import State
 from mailaccess.testing.memory import MemoryAccount
@@ -171,6 +171,28 @@ def test_a_disk_that_fails_on_close_leaves_the_mailbox_selected(
     account.before = None
     assert selected.protocol.session.state is State.SELECTED
     assert len(account.folder("INBOX").messages) == 64
+
+
+def test_close_of_a_mailbox_that_another_connection_deleted_is_ok(
+    talk: Talk, account: MemoryAccount
+) -> None:
+    """
+    RFC 3501 section 6.4.2: CLOSE has no NO, and the selected state is left.
+    """
+    account.make("Work")
+    account.deliver("Work", b"\r\n", flags=["\\Deleted"])
+    talk.send(b"a SELECT Work")
+    mailbox = talk.protocol.session.mailbox
+
+    async def gone() -> None:
+        raise NoSuchMailbox(detail="mailbox Work was deleted")
+
+    account.before = gone
+    assert talk.send(b"b CLOSE") == [b"b OK CLOSE completed"]
+    account.before = None
+    assert mailbox.closed
+    assert talk.protocol.session.state is State.AUTHENTICATED
+    assert talk.send(b"c SELECT INBOX")[-1].startswith(b"c OK ")
 
 
 def test_a_client_that_goes_away_leaves_its_mailbox_and_account(

@@ -4,6 +4,9 @@ CLOSE: RFC 3501 section 6.4.2.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from ....errors import NoSuchMailbox
 from ..registry import Effect, Extension, State
 from ..session import Session
 
@@ -15,8 +18,10 @@ async def close(session: Session) -> None:
     """
     Leave the mailbox, and remove its deleted messages without a word, unless it is read-only.
 
+    A mailbox that another connection has deleted has nothing to remove, and there is no NO.
     RFC 3501 section 6.4.2.
     """
     if not session.selected.read_only:
-        await session.selected.expunge()
+        with suppress(NoSuchMailbox):
+            await session.selected.expunge()
     session.unselect()

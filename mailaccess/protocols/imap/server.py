@@ -320,9 +320,14 @@ class IMAPServer(MailConnection):
         The store could not say what changed; the next command asks again.
         """
         if isinstance(fault, Refused):
-            self.log.warn("changes not reported", detail=fault.detail, session=self.number)
+            self.log.warn(
+                "changes not reported: {detail}",
+                event="unreported",
+                detail=fault.detail or fault.public,
+                session=self.number,
+            )
         else:
-            self.log.failure("changes not reported", session=self.number)
+            self.log.failure("changes not reported", event="unreported", session=self.number)
 
     def answer(self, tag: bytes, reply: Reply) -> None:
         """

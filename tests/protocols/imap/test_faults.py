@@ -141,6 +141,26 @@ def test_a_store_that_breaks_while_changes_are_reported_is_answered(
     ]
 
 
+def test_the_log_says_in_which_session_changes_were_not_told_and_why(
+    selected: Talk, account: MemoryAccount
+) -> None:
+    """
+    Under its own event, whose keys are written.
+    """
+
+    async def gone() -> None:
+        raise NoSuchMailbox(detail="mailbox 7 was deleted")
+
+    account.deliver("INBOX", b"\r\n")
+    account.before = gone
+    with capturedLogs() as events:
+        assert selected.send(b"a NOOP") == [b"a OK NOOP completed"]
+    account.before = None
+    (event,) = [each for each in events if each.get("event") == "unreported"]
+    assert event["session"] == selected.protocol.number
+    assert event["detail"] == "mailbox 7 was deleted"
+
+
 # ---- anything at all -----------------------------------------------------------------------------
 
 WORDS = st.sampled_from(

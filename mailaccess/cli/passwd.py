@@ -95,8 +95,12 @@ def _ask(from_input: bool, *, twice: bool) -> bytes:
     if from_input:
         secret = sys.stdin.buffer.readline().rstrip(b"\r\n")
     else:
-        first = getpass.getpass("Password: ")
-        if twice and getpass.getpass("Again: ") != first:
+        try:
+            first = getpass.getpass("Password: ")
+            same = not twice or getpass.getpass("Again: ") == first
+        except EOFError:
+            raise Failed("no password was typed; with --stdin it is read from the input") from None
+        if not same:
             raise Failed("the two are not the same; nothing was changed")
         secret = first.encode("utf-8", "surrogateescape")
     try:

@@ -197,6 +197,26 @@ def test_passwords_that_differ_change_nothing(
     assert "not the same" in capsys.readouterr().err
 
 
+def test_an_input_that_ends_before_a_password_is_said_so(tmp_path: Path) -> None:
+    """The whole program, without a terminal and with nothing to read."""
+    users = tmp_path / "users"
+    users.write_text("amy:*\n")
+    done = subprocess.run(
+        [*MODULE, "passwd", "amy", "--file", str(users)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert "no password was typed" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert users.read_text() == "amy:*\n"
+
+
 def test_nothing_that_is_typed_at_a_terminal_is_shown() -> None:
     """AUTH-10: a real terminal, the whole program."""
     master, slave = pty.openpty()

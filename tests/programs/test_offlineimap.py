@@ -34,15 +34,29 @@ remotepass = {password}
 ssl = {ssl}
 starttls = {starttls}
 sslcacertfile = {certificate}
-ssl_version = tls1_2
-tls_level = tls_compat
 """
-"""TLS 1.2: its library reads and writes one TLS connection in two threads, and now and then hangs
-after STARTTLS where the session tickets of TLS 1.3 come with no answer behind them."""
+
+OLDER_TLS = """\
+openssl_conf = here
+[here]
+ssl_conf = layers
+[layers]
+system_default = layer
+[layer]
+MaxProtocol = TLSv1.2
+"""
+"""
+For OpenSSL in the client. Its library, imaplib2, reads and writes one TLS connection in two threads
+without a lock. After STARTTLS by TLS 1.3 one of them waits in a read for what comes behind the
+session tickets while the other writes the next command, which now and then is never sent; both
+sides then wait for ever. In TLS 1.2 no tickets come after the handshake. Its own C{ssl_version} is
+not heeded for STARTTLS.
+"""
 
 
 @pytest.mark.parametrize("listener", ["imap", "imaps"])
 def test_offlineimap_brings_changes_both_ways(desk: Desk, listener: str) -> None:
+    """By TLS 1.2, since the client loses commands by TLS 1.3: see C{OLDER_TLS}."""
     person = desk.person
     expected = person.deliver_all()
     implicit = listener == "imaps"
@@ -59,12 +73,16 @@ def test_offlineimap_brings_changes_both_ways(desk: Desk, listener: str) -> None
         ),
     )
 
+    layers = f"OPENSSL_CONF={desk.write('openssl.cnf', OLDER_TLS)}"
+    since = len(desk.server.log.lines)
+
     def sync() -> None:
-        done = desk.run("offlineimap", "-c", config, "-o")
+        done = desk.run("env", layers, "offlineimap", "-c", config, "-o")
         said = (done.stdout + done.stderr).decode()
         assert "ERROR" not in said, said
 
     sync()
+    desk.server.log.wait_for(f'event=login .*"{person.name}" .*tls="TLSv1.2 ', since)
     for folder, messages in expected.items():
         assert len(here(desk, wire(folder))) == len(messages), folder
     files = here(desk, "INBOX")

@@ -220,7 +220,9 @@ def _read_file(path: str, option: str, problems: list[tuple[str, str]]) -> bytes
             return file.read(MOST_OCTETS)
     except OSError as error:
         text = f"{path} cannot be read ({error.strerror}); name a file this program may read"
-        problems.append((option, text))
+        # A file with certificate and key is read twice, and is one problem.
+        if not problems or problems[-1][1] != text:
+            problems.append((option, text))
         return None
 
 

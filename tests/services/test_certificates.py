@@ -165,3 +165,19 @@ def test_openssl_agrees_that_the_test_certificates_are_good(pem: Path) -> None:
         check=False,
     )
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("options", [("certificate",), ("certificate", "key")])
+def test_a_file_with_certificate_and_key_that_cannot_be_read_is_one_problem(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    ((option, text),) = problems(**dict.fromkeys(options, tmp_path / "none.pem"))
+    assert option == "certificate"
+    assert "cannot be read" in text
+
+
+def test_certificate_and_key_in_two_files_that_cannot_be_read_are_two_problems(
+    tmp_path: Path,
+) -> None:
+    found = problems(certificate=tmp_path / "c.pem", key=tmp_path / "k.pem")
+    assert [option for option, _ in found] == ["certificate", "key"]

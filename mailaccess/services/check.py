@@ -12,13 +12,15 @@ import os
 import pwd
 import stat
 import time
+from collections.abc import Iterator
 
-from mailaccess.auth.passwdlines import read_lines
+from mailaccess.auth.passwdlines import Contents, read_lines
 from mailaccess.auth.passwords import Limits
 from mailaccess.errors import ConfigurationErrors
 
 from .certificates import BrokenCertificates, load_certificates
 from .config import read, read_text
+from .demands import permits
 from .directories import checked
 from .ldapsettings import LDAPSettings
 from .problems import Document
@@ -44,7 +46,7 @@ def check(path: str) -> tuple[list[str], list[str]]:
         if isinstance(each, LDAPSettings):
             summary.append(checked(document, each, ("users", position)))
         elif each.path:
-            _password_file(document, settings.mail.domain, each, position, summary)
+            _password_file(document, settings, each, position, summary)
     if settings.mail.home:
         _home(document, settings, summary)
     _user(document, settings)
@@ -76,14 +78,18 @@ def _certificates(document: Document, settings: Settings, summary: list[str]) ->
 
 
 def _password_file(
-    document: Document, domain: str, users: UsersSettings, position: int, summary: list[str]
+    document: Document,
+    settings: Settings,
+    users: UsersSettings,
+    position: int,
+    summary: list[str],
 ) -> None:
     option = ("users", position, "path")
     path, limits = users.path, Limits(clear_text=users.clear_text)
     try:
         with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            contents = read_lines(file.read(), limits, domain)
+            contents = read_lines(file.read(), limits, settings.mail.domain)
     except OSError as error:
         document.wrong(option, f"cannot be read ({error.strerror}); make it, or correct the path")
         return
@@ -95,6 +101,31 @@ def _password_file(
         more = len(contents.problems) - MOST_LINES
         document.note(option, f"{path}: and {more} more lines; correct them, too")
     summary.append(f"{path}: {len(contents.lines)} users")
+    void = list(_void_exceptions(contents, settings))
+    if void:
+        number, name, word = void[0]
+        others = f", and {len(void) - 1} more like it," if void[1:] else ""
+        summary.append(
+            f"warning: {path}:{number}: cleartext={word} of {name!r}{others} has no effect, no"
+            " listener permits it; add exceptions = true to one, or remove it"
+        )
+
+
+def _void_exceptions(contents: Contents, settings: Settings) -> Iterator[tuple[int, str, str]]:
+    """
+    Line, name and word of records that would open what no listener lets them open.
+    """
+    void = {
+        word
+        for word in ("allow", "report")
+        if not any(permits(it, word) for it in settings.listeners)
+    }
+    for name, (number, line) in contents.lines.items():
+        # Few lines have it, and taking all apart takes long.
+        record = contents.find(name) if void and b"cleartext=" in line.lower() else None
+        word = record.fields().get("cleartext", "") if record else ""
+        if word in void:
+            yield number, name, word
 
 
 def _home(document: Document, settings: Settings, summary: list[str]) -> None:

@@ -139,14 +139,12 @@ def _out_of_reach(
     """
     if rule.cleartext and rule.cleartext != "refuse":
         for name in rule.listeners:
-            if not _permits(listeners[name], rule.cleartext):
+            if not permits(listeners[name], rule.cleartext):
                 yield (
                     "cleartext",
                     f'is not permitted by the listener "{name}"; add exceptions = true to it',
                 )
-        if not rule.listeners and not any(
-            _permits(it, rule.cleartext) for it in listeners.values()
-        ):
+        if not rule.listeners and not any(permits(it, rule.cleartext) for it in listeners.values()):
             yield "cleartext", "is not permitted by any listener; add exceptions = true to one"
     if rule.client_certificate == "require":
         for name in rule.listeners or listeners:
@@ -158,7 +156,10 @@ def _out_of_reach(
                 )
 
 
-def _permits(listener: ListenerSettings, cleartext: str) -> bool:
+def permits(listener: ListenerSettings, cleartext: str) -> bool:
+    """
+    Whether what a rule or a record says for C{cleartext} has an effect on a listener.
+    """
     if listener.exceptions:
         return True
     demanded = listener.minimum_tls or listener.minimum_layer

@@ -73,6 +73,29 @@ def test_check_reports_the_files_that_are_wrong_as_well(
         assert any(line.startswith(begin) and said in line for line in told), begin
 
 
+@pytest.mark.parametrize(
+    ("listener", "warned"),
+    [("", True), ("exceptions = true", False), ('cleartext = "allow"', False)],
+)
+def test_check_warns_of_records_that_open_what_no_listener_lets_them(
+    site: Path, capsys: pytest.CaptureFixture[str], listener: str, warned: bool
+) -> None:
+    """It is no error: such a site starts."""
+    stored = "{PLAIN-MD5}5f4dcc3b5aa765d61d8327deb882cf99"
+    (site.parent / "users").write_text(
+        f"amy:{stored}::::::cleartext=refuse\n"
+        f"bob:{stored}::::::cleartext=allow\n"
+        f"carl:{stored}::::::userdb_cleartext=report\n"
+    )
+    site.write_text(site.read_text() + f'[[listener]]\nprotocol = "imap"\n{listener}\n')
+    assert main(["check", str(site)]) == 0
+    told = [each for each in capsys.readouterr().out.splitlines() if "no effect" in each]
+    assert told == warned * [
+        f"warning: {site.parent}/users:2: cleartext=allow of 'bob', and 1 more like it, has no"
+        " effect, no listener permits it; add exceptions = true to one, or remove it"
+    ]
+
+
 def test_check_is_content_with_a_site_that_would_start(
     site: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,8 @@
 # As root on Debian and its children they are installed with apt-get; without root they are unpacked
 # into .programs/, with links in .programs/bin, which the Makefile puts on the PATH. On other systems
 # this says what is missing. No service is left running that did not run before.
+#
+# Cyrus and Courier cannot be installed beside Dovecot: they are always unpacked into .programs/files.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -30,6 +32,18 @@ openssl:openssl
 /usr/lib/cyrus/bin/imtest:cyrus-clients
 gsasl:gsasl
 /usr/lib/*/sasl2/libscram.so:libsasl2-modules
+haproxy:haproxy
+"
+
+# file:package, for what is only unpacked
+aside="
+/usr/bin/couriertls:courier-base
+/usr/bin/imapd:courier-imap
+/usr/lib/courier/courier/courierpop3d:courier-pop
+/usr/lib/courier-authlib/libauthuserdb.so:courier-authlib-userdb
+/usr/lib/cyrus/bin/imapd:cyrus-imapd
+/usr/lib/cyrus/bin/pop3d:cyrus-pop3d
+/usr/sbin/saslpasswd2:sasl2-bin
 "
 
 there() {
@@ -44,17 +58,40 @@ missing=
 for pair in $wanted; do
     there "${pair%%:*}" || missing="$missing ${pair##*:}"
 done
-[ -n "$missing" ] || exit 0
+unpacked=
+for pair in $aside; do
+    [ -e "$here/files${pair%%:*}" ] || unpacked="$unpacked ${pair##*:}"
+done
+[ -n "$missing$unpacked" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then
-    echo "The tests also need the programs of these Debian packages:$missing" >&2
+    echo "The tests also need the programs of these Debian packages:$missing$unpacked" >&2
     echo "Install them by this system's own means, and run this again." >&2
     exit 1
 fi
 
-if [ "$(id -u)" -eq 0 ]; then
+# Fetch packages, with what they need that is not installed, and unpack them. apt-get works out what
+# that is without changing anything, one at a time, since some conflict with each other. Packages
+# of which there only is a newer version are left alone.
+unpack() {
+    echo "Unpacking into .programs/: $*"
+    mkdir -p "$here/debs" "$here/files" "$here/bin"
+    packages=$(for package; do
+        apt-get install --simulate --no-install-recommends "$package" 2>/dev/null |
+            sed -n 's/^Inst \([^ ]*\) (.*/\1/p'
+    done | sort -u)
+    # shellcheck disable=SC2086 # a list
+    [ -n "$packages" ] && (cd "$here/debs" && apt-get download -qq $packages) || return 1
+    for deb in "$here"/debs/*.deb; do
+        dpkg -x "$deb" "$here/files"
+    done
+    rm -r "$here/debs"
+}
+
+if [ "$(id -u)" -eq 0 ] && [ -n "$missing" ]; then
     export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
-    # dovecot, fail2ban and slapd would be started by their packages; the tests start their own.
+    # dovecot, fail2ban, haproxy and slapd would be started by their packages; the tests start their
+    # own.
     policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
         trap 'rm -f "$policy"' EXIT
@@ -66,21 +103,25 @@ if [ "$(id -u)" -eq 0 ]; then
     # shellcheck disable=SC2086 # a list
     install() { apt-get install -y -qq --no-install-recommends $missing </dev/null >/dev/null; }
     install 2>/dev/null || { apt-get update -qq && install; }
-    exit 0
+    missing=
 fi
 
-echo "Unpacking into .programs/:$missing"
-mkdir -p "$here/debs" "$here/files" "$here/bin"
+if [ "$(id -u)" -eq 0 ]; then
+    # apt-get says that it downloads as root, since its own user may not write here.
+    # shellcheck disable=SC2086 # a list
+    [ -z "$unpacked" ] || unpack $unpacked 2>/dev/null || { apt-get update -qq && unpack $unpacked; }
+else
+    # shellcheck disable=SC2086 # a list
+    unpack $missing $unpacked
+fi
 
-# What they need that is not installed: apt-get works it out without changing anything.
-# shellcheck disable=SC2086
-packages=$(apt-get install --simulate --no-install-recommends $missing 2>/dev/null |
-    sed -n 's/^Inst \([^ ]*\).*/\1/p')
-# shellcheck disable=SC2086
-(cd "$here/debs" && apt-get download -qq $packages)
-for deb in "$here"/debs/*.deb; do
-    dpkg -x "$deb" "$here/files"
+for pair in $aside; do
+    [ -e "$here/files${pair%%:*}" ] || {
+        echo "Still missing: ${pair%%:*}, from Debian's ${pair##*:}" >&2
+        exit 1
+    }
 done
+[ "$(id -u)" -ne 0 ] || exit 0
 
 # Each program gets a wrapper that knows where its libraries and modules are.
 libraries=$(find "$here/files" -type d \( -path '*/lib/*-linux-gnu*' -o -path '*/lib/dovecot' \) |

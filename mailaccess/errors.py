@@ -11,7 +11,7 @@ No path, DN, host name, exception text or stack ever goes into C{public}.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from twisted.cred.error import LoginDenied, UnauthorizedLogin
 
@@ -22,6 +22,7 @@ class Refused(Exception):
 
     @ivar public: for the client; ASCII, one line, no full stop
     @ivar detail: for the log
+    @ivar decision: what the TLS policy decided, if it was the policy
     @cvar code: response code word, or empty
     """
 
@@ -33,6 +34,7 @@ class Refused(Exception):
         if public:
             self.public = public
         self.detail = detail
+        self.decision: Any = None
 
 
 # ---- wire ---------------------------------------------------------------------------------------
@@ -135,6 +137,24 @@ class TooManyConnections(Refused, LoginDenied):
 
     code = "LIMIT"
     public = "Too many connections"
+
+
+class SessionEnded(Refused):
+    """
+    A session that lasted is over for a reason of ours, which is no fault of the client's.
+    """
+
+    code = "UNAVAILABLE"
+    public = "Session ended by the administrator"
+
+
+class ServerStops(SessionEnded):
+    """
+    The server shuts down, and sessions with it.
+    """
+
+    code = ""
+    public = "Server shutting down"
 
 
 # ---- where messages live ------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from math import inf
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -19,7 +20,14 @@ from twisted.python.failure import Failure
 
 from ..auth.connections import Lease
 from ..auth.credentials import PasswordLogin
-from ..errors import AuthenticationFailed, MechanismRefused, MustEncrypt, TooManyConnections
+from ..errors import (
+    AuthenticationFailed,
+    MechanismRefused,
+    MustEncrypt,
+    Refused,
+    ServerStops,
+    TooManyConnections,
+)
 from ..interfaces import IMailLogin
 from ..policy.mechanism import Mechanism
 from .factory import MailFactory
@@ -39,11 +47,12 @@ class Known:
 
 class MailConnection(TLSPolicyMixin, Conversation):
     """
-    One connection of a mail client. Subclasses define L{greet}, L{let_go}, L{farewell} and
-    L{turn_away}.
+    One connection of a mail client. Subclasses define L{greet}, L{let_go}, L{farewell},
+    L{dismiss} and L{turn_away}.
 
     @ivar number: its name in the log
     @ivar visit: who is logged in
+    @ivar entered: clock time of the login
     @ivar reason: why it ended, for the log
     @ivar deadline: clock time at which it ends if it is not logged in, or was told to end
     """
@@ -60,6 +69,7 @@ class MailConnection(TLSPolicyMixin, Conversation):
         self.number = factory.number()
         self.when_gone: list[Deferred[None]] = []
         self.visit: Visit | None = None
+        self.entered = 0.0
         self.reason = ""
         self.deadline = 0.0
         self.stalled_since = 0.0
@@ -69,7 +79,7 @@ class MailConnection(TLSPolicyMixin, Conversation):
         self._greeted = False
         self._handshaking = False
         self._lease: Lease | None = None
-        self._leaving = False
+        self._leaving: Refused | None = None
         self._after: Callable[[], None] | None = None
 
     # ---- for subclasses ---------------------------------------------------------------------
@@ -83,6 +93,12 @@ class MailConnection(TLSPolicyMixin, Conversation):
     def farewell(self, why: str) -> None:
         """
         The last line, unasked for.
+        """
+        raise NotImplementedError
+
+    def dismiss(self, refused: Refused) -> None:
+        """
+        The last line, with the reason in the protocol's own words.
         """
         raise NotImplementedError
 
@@ -198,7 +214,22 @@ class MailConnection(TLSPolicyMixin, Conversation):
             visit.leave()
             return
         self.visit = visit
+        self.entered = self.clock.seconds()
         self.mistakes = 0
+
+    @property
+    def mailbox_name(self) -> str:
+        """
+        The mailbox that is open; empty for none.
+        """
+        return ""
+
+    @property
+    def client_name(self) -> str:
+        """
+        What the client said of itself, in one line; empty for nothing.
+        """
+        return ""
 
     def password_login(
         self, mechanism: Mechanism, name: str, secret: bytes, authorization: str = ""
@@ -291,8 +322,8 @@ class MailConnection(TLSPolicyMixin, Conversation):
         after, self._after = self._after, None
         if after is not None:
             after()
-        elif self.leaving:
-            self.bye("server shutting down")
+        elif self._leaving is not None:
+            self._take_leave(self._leaving)
 
     # ---- time and shutdown ------------------------------------------------------------------
 
@@ -311,11 +342,33 @@ class MailConnection(TLSPolicyMixin, Conversation):
         """
         The server stops: at once if nothing runs, else after the running command.
         """
-        self._leaving = True
+        if self.visit is not None:
+            # How long the running command may take is for whoever stops the server to say.
+            self.deadline = inf
+        self._leave_for(ServerStops(detail="server shutting down"))
+
+    def expel(self, refused: Refused) -> None:
+        """
+        End the session for a reason of ours (AUTH-12): at once if nothing runs or only the client
+        is waited for; else after the running command, or by force after the time of grace. Nothing
+        is undone and nothing more is done: a POP3 session deletes nothing.
+
+        @param refused: what the client is told, and for the log, why
+        """
+        if not self.closing:
+            self.deadline = self.clock.seconds() + self.factory.limits.grace_seconds
+            self._leave_for(refused)
+
+    def _leave_for(self, refused: Refused) -> None:
+        self._leaving = refused
         if not self.busy or self.waits_for_client:
-            self.reason = "server shutting down"
+            self._take_leave(refused)
+
+    def _take_leave(self, refused: Refused) -> None:
+        if not self.closing:
+            self.reason = self.reason or refused.detail or refused.public
             if self._greeted:
-                self.farewell("Server shutting down")
+                self.dismiss(refused)
             self.end()
 
     @property
@@ -323,7 +376,7 @@ class MailConnection(TLSPolicyMixin, Conversation):
         """
         To be ended after the running command.
         """
-        return self._leaving
+        return self._leaving is not None
 
     def ended(self, reason: Failure) -> None:
         """
@@ -369,6 +422,9 @@ class MailConnection(TLSPolicyMixin, Conversation):
                 self.abort()
         elif self.visit is None and now >= self.deadline:
             self.time_out("login timeout")
+        elif self._leaving is not None and now >= self.deadline:
+            self.reason = self._leaving.detail or self._leaving.public
+            self.abort()
         elif self.output_waits:
             self.stalled_since = self.stalled_since or now
             if now - self.stalled_since > limits.stall_seconds:

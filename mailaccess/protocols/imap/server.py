@@ -88,6 +88,27 @@ class IMAPServer(MailConnection):
         """
         self.write(b"* BYE %b\r\n" % (why[:1].upper() + why[1:]).encode("ascii"))
 
+    def dismiss(self, refused: Refused) -> None:
+        """
+        RFC 3501 section 7.1.5, with the code of RFC 5530.
+        """
+        code = b"[%b] " % refused.code.encode("ascii") if refused.code else b""
+        self.write(b"* BYE %b%b\r\n" % (code, refused.public.encode("ascii", "replace")))
+
+    @property
+    def mailbox_name(self) -> str:
+        """
+        As L{MailConnection.mailbox_name}.
+        """
+        return self.session.mailbox.name if self.session.mailbox is not None else ""
+
+    @property
+    def client_name(self) -> str:
+        """
+        What ID told (RFC 2971).
+        """
+        return self.session.client
+
     def let_go(self) -> None:
         """
         Give back the mailbox.

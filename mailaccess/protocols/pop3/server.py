@@ -80,6 +80,19 @@ class POP3Server(MailConnection):
             text = why[:1].upper() + why[1:]
             self.write(b"-ERR [SYS/TEMP] %b\r\n" % text.encode("ascii"))
 
+    def dismiss(self, refused: Refused) -> None:
+        """
+        As a negative reply, with the code of RFC 3206. There is no UPDATE (RFC 1939 section 6).
+        """
+        self.write(error_line(refused))
+
+    @property
+    def mailbox_name(self) -> str:
+        """
+        As L{MailConnection.mailbox_name}.
+        """
+        return "INBOX" if self.drop is not None else ""
+
     def secured(self) -> None:
         """
         Nothing of what was before TLS remains (TLS-07).

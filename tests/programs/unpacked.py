@@ -73,11 +73,12 @@ class Unpacked:
     def _write(self, script: Path) -> None:
         assert (FILES / "usr").is_dir(), "run tests/setup_programs.sh"
         upper = self.place / "upper"
+        upper.mkdir(exist_ok=True)
         lines = ["set -e"]
-        deep = [path for path in self.over if path.count("/") > 1]
-        for path in deep:
-            (upper / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
-        for top in sorted({"usr"} | {Path(path).parts[1] for path in deep}):
+        for path in self.over:
+            if path.count("/") > 1:
+                (upper / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
+        for top in sorted({"usr"} | {each.name for each in upper.iterdir()}):
             lower = [each / top for each in (upper, FILES) if (each / top).is_dir()]
             layers = ":".join(map(str, [*lower, Path("/", top).resolve()]))
             lines.append(f"mount -t overlay overlay -o {shlex.quote(f'lowerdir={layers}')} /{top}")

@@ -36,12 +36,15 @@ from zope.interface import implementer
 from ..errors import (
     AuthenticationFailed,
     AuthorizationFailed,
+    ContactAdmin,
     DirectoryUnavailable,
     MechanismRefused,
     MustEncrypt,
+    PasswordExpired,
     Refused,
 )
 from ..interfaces import Identity, IKnowsPeople, IMailLogin
+from ..policy.attempt import Attempt, Result, Witness
 from ..policy.link import Link
 from ..policy.mechanism import Mechanism
 from ..policy.tls import Decision, Person, TLSPolicy
@@ -82,7 +85,9 @@ def refusal(decision: Decision) -> MustEncrypt | MechanismRefused:
     The exception for a decision that refuses; the reason goes to the log only.
     """
     kind = MustEncrypt if decision.private_would_do else MechanismRefused
-    return kind(decision.public, f"{decision.rule} ({decision.source})")
+    refused = kind(decision.public, f"{decision.rule} ({decision.source})")
+    refused.decision = decision
+    return refused
 
 
 def _report(decision: Decision, credentials: Any, identity: Identity) -> None:
@@ -104,6 +109,32 @@ def _report(decision: Decision, credentials: Any, identity: Identity) -> None:
     )
 
 
+@attrs.define
+class _Case:
+    """
+    An attempt while it is looked at.
+
+    @ivar user: whose password it is, as far as is known
+    @ivar proved: it was right
+    """
+
+    decision: Decision
+    user: str
+    proved: bool = False
+
+    def result(self, error: BaseException | None) -> Result:
+        """
+        What it came to.
+        """
+        if error is None:
+            return Result.RIGHT
+        if self.proved or isinstance(error, PasswordExpired | ContactAdmin):
+            return Result.DENIED
+        if isinstance(error, AuthenticationFailed):
+            return Result.WRONG
+        return Result.UNKNOWN if self.decision.allowed else Result.UNCHECKED
+
+
 @implementer(ICredentialsChecker)
 @attrs.frozen(eq=False)
 class GuardedChecker:
@@ -120,6 +151,7 @@ class GuardedChecker:
     @ivar clock: what it waits on; needed with C{throttle}
     @ivar proofs: how credentials of each kind are proved
     @ivar rights: who may act as somebody else
+    @ivar witness: is told of every attempt that comes here
     """
 
     policy: TLSPolicy
@@ -132,6 +164,7 @@ class GuardedChecker:
         lambda self: Proofs(self.checker, self.default_domain), takes_self=True
     )
     rights: Rights = attrs.field(factory=Rights)
+    witness: Witness | None = None
     credentialInterfaces = (IMailLogin,)  # noqa: N815 - the contract of twisted.cred
 
     def __attrs_post_init__(self) -> None:
@@ -167,7 +200,35 @@ class GuardedChecker:
         mechanism = getattr(credentials, "mechanism", None)
         if not isinstance(link, Link) or not isinstance(mechanism, Mechanism):
             raise MechanismRefused(detail="credentials do not say over what they came")
-        decision = await self.decide(link, mechanism, credentials.name)
+        case = _Case(self.policy.decide(link, mechanism), credentials.name)
+        error: BaseException | None = None
+        try:
+            return await self._look_at(credentials, case)
+        except BaseException as fault:
+            error = fault
+            raise
+        finally:
+            self._tell(credentials, case, error)
+
+    def _tell(self, credentials: Any, case: _Case, error: BaseException | None) -> None:
+        if self.witness is None:
+            return
+        self.witness.saw(
+            Attempt(
+                getattr(credentials, "session", ""),
+                credentials.service,
+                credentials.link,
+                credentials.mechanism,
+                case.user,
+                case.decision,
+                case.result(error),
+                sent=True,
+            )
+        )
+
+    async def _look_at(self, credentials: Any, case: _Case) -> Identity:
+        link, mechanism = credentials.link, credentials.mechanism
+        decision = case.decision = await self.decide(link, mechanism, credentials.name)
         if not decision.allowed:
             raise refusal(decision)
         await self._hold(link.peer, credentials.name)
@@ -178,12 +239,13 @@ class GuardedChecker:
             with suppress(CancelledError):
                 await self._wait(link.peer, credentials.name)
             raise
+        case.proved, case.user = True, identity.name
         if self.throttle is not None:
             self.throttle.succeeded(link.peer, identity.name)
         if identity.name != self._name_or_none(credentials.name):
             # Who it is came with the proof, or somebody came by another name of theirs: only now
             # can be asked what holds for this person.
-            decision = await self.decide(link, mechanism, identity.name)
+            decision = case.decision = await self.decide(link, mechanism, identity.name)
             if not decision.allowed:
                 raise refusal(decision)
         self.gate.check(identity, link, credentials.service)

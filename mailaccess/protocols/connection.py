@@ -40,9 +40,12 @@ from .login import TLSPolicyMixin, Visit
 class Known:
     """
     What is known when the policy refuses: the name, if it came that far.
+
+    @ivar claim: finds a name in what the client sent unasked, if there is none otherwise
     """
 
     name: str = ""
+    claim: Callable[[], str] = str
 
 
 class MailConnection(TLSPolicyMixin, Conversation):
@@ -267,9 +270,8 @@ class MailConnection(TLSPolicyMixin, Conversation):
         try:
             yield known
         except (AuthenticationFailed, MustEncrypt, MechanismRefused) as refused:
-            self.entrance.note_refusal(
-                refused, self.link, self.number, mechanism, known.name, sent=sent
-            )
+            name = known.name or known.claim()
+            self.entrance.note_refusal(refused, self.link, self.number, mechanism, name, sent=sent)
             raise
 
     # ---- end --------------------------------------------------------------------------------

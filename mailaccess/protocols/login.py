@@ -40,6 +40,7 @@ from ..errors import (
     Refused,
 )
 from ..interfaces import IMailLogin, IMailUser
+from ..policy.attempt import Attempt, Result
 from ..policy.link import Layer, Link
 from ..policy.mechanism import Coverage, Exposes, Mechanism
 from ..policy.tls import Decision
@@ -102,6 +103,19 @@ class TLSPolicyMixin:
         @raise Refused: not for this person
         """
         await self.entrance.refuse_name(self.link, mechanism, name)
+
+    def note_exposure(
+        self, mechanism: Mechanism, name: str = "", refused: Refused | None = None
+    ) -> None:
+        """
+        A password came where none was asked for, and nobody looks at it: if others could read it,
+        that gets its line in the log (POL-05).
+
+        @param refused: the refusal that came before it, if any
+        """
+        if mechanism.exposes is Exposes.PASSWORD and not self.link.private:
+            why = refused or AuthenticationFailed(detail="sent in a command that makes no sense")
+            self.entrance.note_refusal(why, self.link, self.number, mechanism, name, sent=True)
 
     def linked_portal(self, mechanism: Mechanism) -> LinkedPortal:
         """
@@ -363,6 +377,12 @@ class Entrance:
         @param sent: the client had sent it all the same; if others could read it, the line says so
             (POL-05)
         """
+        witness, policy = self.guard.witness, self.guard.policy
+        if witness is not None:
+            decision = refused.decision or policy.decide(link, mechanism)
+            result = Result.WRONG if decision.allowed else Result.UNCHECKED
+            facts = self.service, link, mechanism, name, decision, result
+            witness.saw(Attempt(session, *facts, sent=sent))
         self._note(refused, link, session, mechanism, name, sent=sent)
 
 
@@ -381,6 +401,18 @@ def _with_place(lease: Lease, name: str, leave: Callable[[], None]) -> Callable[
         leave()
 
     return leave_place
+
+
+def claimed_name(each: SASLMechanism, initial: bytes | None) -> str:
+    """
+    The user name in an initial response that was refused unread; empty if there is none. For the
+    log and the audit: whose password it was that others could read.
+    """
+    if initial is None:
+        return ""
+    exchange: Any = each.start()
+    outcome = exchange.step(initial)
+    return getattr(outcome, "name", "") or exchange.known_name or ""
 
 
 async def sasl_dialogue(

@@ -27,7 +27,9 @@ EXCEPTIONS = ListenerRule(exceptions=True)
 PLAIN = b64encode(b"\0amy\0secret")
 
 
-def said(service: str, rule: ListenerRule, *lines: bytes, **more: Any) -> list[dict[str, Any]]:
+def said(
+    service: str, rule: ListenerRule, *lines: bytes, early: bool = False, **more: Any
+) -> list[dict[str, Any]]:
     """
     The events about logins, in a conversation of these lines.
     """
@@ -41,7 +43,7 @@ def said(service: str, rule: ListenerRule, *lines: bytes, **more: Any) -> list[d
         **more,
     )
     shared = way_in, clock, Sweep(clock)
-    late = POP3Options(refuse_at="pass")
+    late = POP3Options(refuse_at="user" if early else "pass")
     factory = IMAPFactory(*shared) if service == "imap" else POP3Factory(*shared, options=late)
     with capturedLogs() as events:
         talk = Talk(factory, clock, transport=MemoryTransport("127.0.0.1"))
@@ -69,6 +71,10 @@ def said(service: str, rule: ListenerRule, *lines: bytes, **more: Any) -> list[d
         ("pop3", REFUSE, [b"AUTH PLAIN " + PLAIN], "refused", True),
         ("pop3", REFUSE, [b"AUTH PLAIN"], "refused", False),
         ("pop3", ALLOW, [b"USER amy", b"PASS secret"], "login", True),
+        ("imap", REFUSE, [b"a LOGIN amy secret x"], "failed", True),
+        ("imap", REFUSE, [b'a LOGIN "amy secret'], "failed", True),
+        ("imap", REFUSE, [b"a AUTHENTICATE PLAIN " + PLAIN + b"!"], "failed", True),
+        ("pop3", REFUSE, [b"PASS secret"], "failed", True),
     ],
 )
 def test_a_password_that_others_could_read_is_marked(
@@ -86,3 +92,24 @@ def test_nothing_is_marked_where_nobody_could_read() -> None:
     (found,) = said("imap", REFUSE, b"a LOGIN amy secret", private=frozenset({Layer.LOOPBACK}))
     assert found["event"] == "login"
     assert "exposed" not in found
+
+
+def test_a_password_behind_a_refused_user_is_marked() -> None:
+    """POL-05: a client that does not wait for the answer to USER; whose it was is known."""
+    user, sent = said("pop3", REFUSE, b"USER amy", b"PASS secret", early=True)
+    assert (user["event"], user["exposed"]) == ("refused", False)
+    assert (sent["event"], sent["exposed"], sent["user"]) == ("refused", True, "amy")
+    assert sent["reason"] == "MustEncrypt"
+
+
+@pytest.mark.parametrize("line", [b"a LOGIN", b"a LOGIN amy", b"a AUTHENTICATE"])
+def test_commands_without_a_password_mark_nothing(line: bytes) -> None:
+    assert said("imap", REFUSE, line) == []
+
+
+def test_the_name_is_found_in_what_was_refused_unread() -> None:
+    """Whose password it was that others could read."""
+    (found,) = said("imap", REFUSE, b"a AUTHENTICATE PLAIN " + PLAIN)
+    assert found["user"] == "amy"
+    (found,) = said("pop3", REFUSE, b"AUTH PLAIN " + PLAIN)
+    assert found["user"] == "amy"

@@ -85,6 +85,7 @@ class Command:
     A command as the dispatcher sees it.
 
     @ivar admit: asked before a literal is granted, with the command so far; may raise Refused
+    @ivar spoiled: told of arguments that make no sense, where something in them is not to be lost
     """
 
     name: bytes
@@ -94,6 +95,7 @@ class Command:
     extension: Extension
     parse: Callable[[Cursor], Sequence[Any]]
     admit: Callable[[Session, bytes], Awaitable[None]] | None = None
+    spoiled: Callable[[Session, bytes], None] | None = None
 
 
 def _always(_session: Session) -> bool:
@@ -144,6 +146,7 @@ class Extension:
         states: int,
         effects: int = Effect.NONE,
         admit: Callable[[Session, bytes], Awaitable[None]] | None = None,
+        spoiled: Callable[[Session, bytes], None] | None = None,
     ) -> Callable[[Handler], Handler]:
         """
         Declare the handler of a command.
@@ -151,7 +154,9 @@ class Extension:
 
         def declare(handler: Handler) -> Handler:
             parse = _needs_literal if effects & Effect.STREAMS else grammar_of(handler)
-            self.commands[name] = Command(name, states, effects, handler, self, parse, admit)
+            self.commands[name] = Command(
+                name, states, effects, handler, self, parse, admit, spoiled
+            )
             return handler
 
         return declare

@@ -229,6 +229,8 @@ class IMAPServer(MailConnection):
         try:
             arguments = command.parse(Cursor(text, at, utf8="UTF8=ACCEPT" in self.session.enabled))
         except BadSyntax as bad:
+            if command.spoiled is not None:
+                command.spoiled(self.session, text[at:])
             if not self._stranger(text):
                 self._bad(tag, str(bad).encode("ascii", "replace"))
             return None

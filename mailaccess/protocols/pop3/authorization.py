@@ -6,6 +6,7 @@ after.
 from __future__ import annotations
 
 from base64 import b64encode
+from functools import partial
 
 from ... import __version__
 from ...auth.credentials import APOPLogin
@@ -16,7 +17,7 @@ from ...policy.mechanism import APOP, USER_PASS
 from ...wire.framing import Overlong
 from ...wire.grammar.names import decode_base64
 from ...wire.pop3 import COMMAND_LIMIT
-from ..login import sasl_dialogue
+from ..login import claimed_name, sasl_dialogue
 from .registry import State, table
 from .server import POP3Server
 
@@ -114,9 +115,13 @@ async def user(server: POP3Server, arguments: list[bytes]) -> None:
     if server.options.refuse_at == "user":
         with server.noting_refusal(USER_PASS) as known:
             known.name = name
-            server.refuse_early(USER_PASS)
-            if name:
-                await server.refuse_name(USER_PASS, name)
+            try:
+                server.refuse_early(USER_PASS)
+                if name:
+                    await server.refuse_name(USER_PASS, name)
+            except Refused as refused:
+                server.turned_away = name, refused
+                raise
     server.user_name = name
     server.ok(b"Send the password")
 
@@ -128,6 +133,9 @@ async def password(server: POP3Server, arguments: list[bytes]) -> None:
     """
     name, server.user_name = server.user_name, None
     if name is None:
+        if arguments:
+            # A client that does not wait for the answer to USER has shown it all the same.
+            server.note_exposure(USER_PASS, *server.turned_away)
         raise BadSyntax("USER before PASS")
     with server.noting_refusal(USER_PASS, sent=bool(arguments)) as known:
         known.name = name
@@ -182,7 +190,8 @@ async def auth(server: POP3Server, arguments: list[bytes]) -> None:
         return decode_base64(line) if line else b""
 
     sent = initial is not None and each.mechanism.initial
-    with server.noting_refusal(each.mechanism, sent=sent):
+    with server.noting_refusal(each.mechanism, sent=sent) as known:
+        known.claim = partial(claimed_name, each, initial)
         server.refuse_early(each.mechanism)
         login = await sasl_dialogue(server, each, initial, ask)
     await server.log_in(login)

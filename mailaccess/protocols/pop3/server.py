@@ -39,6 +39,7 @@ class POP3Server(MailConnection):
     One POP3 connection.
 
     @ivar user_name: what USER said, until PASS or anything else comes
+    @ivar turned_away: whom USER named and why they were refused there, as long
     @ivar drop: the maildrop, once logged in
     """
 
@@ -52,6 +53,7 @@ class POP3Server(MailConnection):
         self.framer = LineFramer()
         self.state = State.AUTHORIZATION
         self.user_name: str | None = None
+        self.turned_away: tuple[str, Refused | None] = "", None
         self.utf8 = False
         self.drop: Maildrop | None = None
         self.banner = b""
@@ -157,6 +159,7 @@ class POP3Server(MailConnection):
     async def _execute(self, command: Command, arguments: list[bytes]) -> None:
         if command.name != "PASS":
             before, self.user_name = self.user_name, None
+            self.turned_away = "", None
             if command.name in {"CAPA", "NOOP", "LANG"}:
                 self.user_name = before
         try:

@@ -5,13 +5,14 @@ AUTHENTICATE, with and without an initial response: RFC 3501 section 6.2.2, RFC 
 from __future__ import annotations
 
 from base64 import b64encode
+from functools import partial
 from typing import Annotated
 
 from ....errors import BadSyntax, Refused
 from ....wire.cursor import Cursor
 from ....wire.grammar.atoms import atom
 from ....wire.grammar.names import base64
-from ...login import sasl_dialogue
+from ...login import claimed_name, sasl_dialogue
 from ..registry import Effect, Extension, Reply, State
 from ..session import Session
 
@@ -50,7 +51,18 @@ def initial_response(cursor: Cursor) -> bytes:
     return base64(cursor)
 
 
-@extension.command(b"AUTHENTICATE", State.NOT_AUTHENTICATED, Effect.SILENT)
+def spoiled(session: Session, arguments: bytes) -> None:
+    """
+    What is no base64 may have been a password all the same.
+    """
+    connection = session.connection
+    name, _, initial = arguments.strip().partition(b" ")
+    each = connection.sasl_mechanism(name)
+    if each is not None and each.mechanism.initial and initial:
+        connection.note_exposure(each.mechanism)
+
+
+@extension.command(b"AUTHENTICATE", State.NOT_AUTHENTICATED, Effect.SILENT, spoiled=spoiled)
 async def authenticate(
     session: Session,
     mechanism: Annotated[bytes, atom],
@@ -77,7 +89,8 @@ async def authenticate(
         return response
 
     sent = initial is not None and each.mechanism.initial
-    with connection.noting_refusal(each.mechanism, sent=sent):
+    with connection.noting_refusal(each.mechanism, sent=sent) as known:
+        known.claim = partial(claimed_name, each, initial)
         connection.refuse_early(each.mechanism)
         login = await sasl_dialogue(connection, each, initial, ask)
     return await connection.admit_login(login)

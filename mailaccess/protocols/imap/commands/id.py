@@ -68,7 +68,9 @@ async def id_(session: Session, pairs: Annotated[Pairs, id_params]) -> None:
     connection = session.connection
     if pairs and not session.client:
         session.client = readable(pairs)
-        visit = connection.visit
+        visit, witness = connection.visit, connection.entrance.guard.witness
+        if witness is not None:
+            witness.heard(connection.number, session.client)
         connection.log.info(
             "client",
             event="client",

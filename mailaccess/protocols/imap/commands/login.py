@@ -4,10 +4,11 @@ LOGIN and LOGINDISABLED: RFC 3501 section 6.2.3, RFC 2595 section 3.2.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 from ....auth.names import BadName, decode_name
-from ....errors import AuthenticationFailed
+from ....errors import AuthenticationFailed, BadSyntax
 from ....policy.mechanism import LOGIN_COMMAND
 from ....wire.cursor import Cursor
 from ....wire.grammar.atoms import astring
@@ -56,7 +57,22 @@ async def admit(session: Session, arguments: bytes) -> None:
         await connection.refuse_name(LOGIN_COMMAND, known.name)
 
 
-@extension.command(b"LOGIN", State.NOT_AUTHENTICATED, Effect.SILENT, admit)
+def spoiled(session: Session, arguments: bytes) -> None:
+    """
+    A LOGIN that makes no sense has shown its password all the same.
+    """
+    name = ""
+    cursor = Cursor(arguments)
+    with suppress(BadSyntax):
+        cursor.space()
+        name = astring(cursor).decode("utf-8", "replace")
+        if cursor.at_end():
+            return
+    if arguments.strip():
+        session.connection.note_exposure(LOGIN_COMMAND, name)
+
+
+@extension.command(b"LOGIN", State.NOT_AUTHENTICATED, Effect.SILENT, admit, spoiled)
 async def login(
     session: Session, name: Annotated[bytes, astring], password: Annotated[bytes, astring]
 ) -> Reply:

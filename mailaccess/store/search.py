@@ -18,7 +18,7 @@ import time
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import compress
+from itertools import accumulate, compress
 from operator import eq, ge, lt
 from typing import Any, Protocol
 
@@ -207,7 +207,20 @@ async def run(view: View, query: q.Query, texts: Texts, reactor: Any) -> Sequenc
     sure, open_ = sets[-1]
     if open_:
         sure |= await _read(steps, sets, rows, open_, texts, count)
-    return list(compress(range(1, count + 1), sure.to_bytes(count, "little")))
+    return _numbers(sure, count)
+
+
+def _numbers(sure: int, count: int) -> Sequence[int]:
+    """
+    The numbers, from 1, of the rows in a set.
+    """
+    octets = sure.to_bytes(count, "little")
+    if sure.bit_count() > count // 4:
+        return list(compress(range(1, count + 1), octets))
+    # Few: from one to the next at the speed of a search for an octet.
+    gaps = octets.split(b"\x01")
+    del gaps[-1]
+    return list(accumulate(map((1).__add__, map(len, gaps))))
 
 
 async def _evaluate(
@@ -442,7 +455,8 @@ class Columns:
         flags = self._rows.flags
         if isinstance(flags, memoryview) and sys.byteorder == "little":
             # One octet of each mask, then one table look-up each, all in C.
-            octets = bytes(flags.cast("B")[bit // 8 :: flags.itemsize])
+            # A slice of octets is ten times as fast as one of a view.
+            octets = flags.tobytes()[bit // 8 :: flags.itemsize]
             table = bytes(value >> bit % 8 & 1 for value in range(256))
             return int.from_bytes(octets.translate(table), "little")
         return int.from_bytes(bytes(mask >> bit & 1 for mask in flags), "little")

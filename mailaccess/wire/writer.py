@@ -118,4 +118,5 @@ def number_list(numbers: Iterable[int]) -> bytes:
     """
     Numbers with a space between two.
     """
-    return " ".join(map(str, numbers)).encode("ascii")
+    # How Python writes a list is faster than writing each number.
+    return str([*numbers]).encode("ascii").translate(None, b"[],")

@@ -105,7 +105,7 @@ async def test_status_counts_the_same_in_a_thread(
     await put(account, "INBOX", message("new"))
     expected = await account.status("INBOX")
     assert (expected.messages, expected.unseen, expected.recent) == (10, 1, 10)
-    monkeypatch.setattr("mailaccess.store.maildir.account._LONG", 1)
+    monkeypatch.setattr("mailaccess.store.maildir.counting._LONG", 1)
     assert await account.status("INBOX") == expected
 
 

@@ -22,7 +22,7 @@ from mailaccess.errors import InUse, NoSuchMailbox, StoreFailed
 from mailaccess.interfaces import IAccount, IMovesMessages, MailboxInfo, Status
 from mailaccess.store import names
 from mailaccess.store.disk import Disk, Tree, refusal
-from mailaccess.store.maildir import derived, folders, index, news, reserve
+from mailaccess.store.maildir import counting, derived, folders, index, reserve
 from mailaccess.store.maildir.deliver import Transfer
 from mailaccess.store.maildir.index import Box, Index
 from mailaccess.store.maildir.ledger import Delta, Job, Ledger
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from mailaccess.store.accounts import MaildirAccounts
 
 _T = TypeVar("_T")
-
-_LONG = 50_000
 
 
 @implementer(IAccount)
@@ -67,6 +65,7 @@ class MaildirAccount:
         self._data_version = 0
         self._epoch = 0
         self._open: dict[int, SharedMailbox] = {}
+        self._places: dict[str, int] = {}
         self._lock: int | None = None
         self.recall = Recall(os.path.join(path, index.DIRECTORY, derived.FILE))
 
@@ -271,6 +270,7 @@ class MaildirAccount:
             shared.unload()
         self.doze()
         self._open.clear()
+        self._places.clear()
 
     # ---- mailboxes -----------------------------------------------------------------------------
 
@@ -300,12 +300,17 @@ class MaildirAccount:
         """
         An open mailbox, with everything taken in.
         """
-        box = await self.box(name)
-        shared = self._open.get(box.id)
-        if shared is None:
-            shared = self._open[box.id] = SharedMailbox(self, _canonical(name), box)
-        shared.name = _canonical(name)
-        await shared.catch_up()
+        directory = names.directory_of(name)
+        shared = self._open.get(self._places.get(directory, 0))
+        # Where nothing changed since, the directories are not looked up either.
+        if shared is None or shared.box.directory != directory or shared.stale():
+            box = await self.box(name)
+            shared = self._open.get(box.id)
+            if shared is None:
+                shared = self._open[box.id] = SharedMailbox(self, _canonical(name), box)
+            shared.name = _canonical(name)
+            self._places[directory] = box.id
+            await shared.catch_up()
         if shared.box.mirrored < shared.box.modseq:
             shared.mirror()
         return shared
@@ -404,37 +409,7 @@ class MaildirAccount:
         """
         Counts, deliveries included.
         """
-        shared = await self.shared(name)
-        with self.reading():
-            box = self.index.box(shared.box.id)
-            if box is None:
-                raise NoSuchMailbox
-            now = box.modseq, box.uid_next, box.first_recent, shared.first_recent
-            before, counts = shared.counted
-            if before != now:
-                few = box.uid_next <= _LONG
-                counts = self.index.counts(box, shared.first_recent) if few else None
-        if counts is None:
-            # There may be many messages to count.
-            found = await self.in_thread(
-                news.count_elsewhere, self.ledger.path, box.id, shared.first_recent
-            )
-            if found is None:
-                raise NoSuchMailbox
-            box, counts = found
-            now = box.modseq, box.uid_next, box.first_recent, now[-1]
-        shared.counted = now, counts
-        messages, new, unseen, deleted, size = counts
-        return Status(
-            messages=messages,
-            recent=new,
-            unseen=unseen,
-            deleted=deleted,
-            uid_next=box.uid_next,
-            uid_validity=box.uid_validity,
-            highest_modseq=box.modseq,
-            size=size,
-        )
+        return await counting.status(await self.shared(name))
 
     async def select(self, name: str, read_only: bool = False) -> MaildirMailbox:
         """

@@ -205,6 +205,16 @@ class MailboxReadOnly(Refused):
     public = "Mailbox is read-only"
 
 
+class NotPermitted(Refused):
+    """
+    The user has no right to do that in a mailbox that many share (RFC 4314 section 4, RFC 5530
+    section 3). Of a mailbox that they may not even see, L{NoSuchMailbox} is said instead.
+    """
+
+    code = "NOPERM"
+    public = "You have no right to do that there"
+
+
 class OverQuota(Refused):
     """
     No room: the user's limit or the disk (EDQUOT, ENOSPC).

@@ -260,7 +260,11 @@ class IMailbox(Interface):
     uid_validity: int = Attribute("int")
     uid_next: int = Attribute("int")
     highest_modseq: int = Attribute("int")
-    read_only: bool = Attribute("bool")
+    read_only: bool = Attribute("bool: what SELECT says (RFC 4314 section 5.2)")
+    rights: Any = Attribute(
+        "letters of RFC 4314 section 2.1 that hold in this session: without s, t and w no flags are"
+        " changed, without e nothing is expunged, without i nothing comes"
+    )
     keywords: Sequence[str] = Attribute("names; i-th is bit KEYWORD_BIT + i; only grows")
     rows: Any = Attribute("IRows")
     recent: int = Attribute("int: how many of the rows are recent for this session")
@@ -370,6 +374,30 @@ class IMovesMessages(Interface):
     async def move(uids: Sequence[int], destination: str) -> Copied:
         """
         Atomically copy and remove; the next L{IMailbox.sync} reports the expunges.
+        """
+
+
+class ISharesMailboxes(Interface):
+    """
+    Optional power of an L{IAccount}, named in its C{powers}: mailboxes of others among its own, with
+    rights (RFC 4314, RFC 2342).
+    """
+
+    shared: Sequence[str] = Attribute("prefixes of the namespaces that many share, as C{Public/}")
+
+    async def rights(name: str) -> Collection[str]:
+        """
+        Letters of what the user may do in a mailbox.
+
+        @raise mailaccess.errors.NoSuchMailbox: it is missing, or nothing at all is allowed there
+        """
+
+    async def access(name: str) -> Sequence[tuple[str, Collection[str]]]:
+        """
+        Who may do what in a mailbox: identifiers (C{-} before those that something is taken from)
+        and letters.
+
+        @raise mailaccess.errors.NotPermitted: the user has no C{a} there
         """
 
 

@@ -91,13 +91,19 @@ class MaildirAccounts:
         """
         The user's account, opened or shared.
         """
-        name = identity.name
+        return await self.account_at(identity.name, self.path_of(identity))
+
+    async def account_at(self, name: str, path: str) -> MaildirAccount:
+        """
+        The account in a Maildir, opened or shared.
+
+        @param name: no user's name, for mail that is no user's
+        """
         while name in self._opening:
             waiting: Deferred[None] = Deferred()
             self._opening[name].append(waiting)
             await waiting
         found = self._accounts.get(name)
-        path = self.path_of(identity)
         if found is None or found.tree.path != path:
             self._opening[name] = []
             try:

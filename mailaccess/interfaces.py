@@ -144,7 +144,7 @@ class MailboxInfo:
 @attrs.frozen
 class Status:
     """
-    Counts of a mailbox, without opening it.
+    Counts of a mailbox, without opening it; sizes in octets.
     """
 
     messages: int
@@ -155,6 +155,7 @@ class Status:
     uid_validity: int
     highest_modseq: int
     size: int
+    deleted_size: int = 0
 
 
 @attrs.frozen

@@ -91,7 +91,9 @@ class MaildirAccounts:
         """
         The user's account, opened or shared.
         """
-        return await self.account_at(identity.name, self.path_of(identity))
+        found = await self.account_at(identity.name, self.path_of(identity))
+        found.usage.give(self.options.allowance(identity))
+        return found
 
     async def account_at(self, name: str, path: str) -> MaildirAccount:
         """

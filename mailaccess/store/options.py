@@ -4,11 +4,19 @@ What an administrator can choose about the store.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import attrs
 
+from mailaccess.interfaces import Identity
+from mailaccess.store.quota import Allowance
+
 Mirror = Literal["immediate", "lazy", "never"]
+
+
+def _nothing_said(_identity: Identity) -> Allowance | None:
+    return None
 
 
 @attrs.frozen
@@ -24,6 +32,9 @@ class StoreOptions:
     @ivar text_limit: octets of what is kept of an account's messages to answer faster, about; it is
         as long as their text
     @ivar poll_interval: seconds between looks where the kernel gives no more watches
+    @ivar allowance: what an account may hold; None where nobody said anything, and C{maildirsize}
+        counts
+    @ivar quota_warning: percent of it from which on people are warned; 0 for never
     """
 
     subdirectory: str = "Maildir"
@@ -34,3 +45,5 @@ class StoreOptions:
     open_indexes: int = 200
     text_limit: int = 4 * 1024 * 1024 * 1024
     poll_interval: float = 1.0
+    allowance: Callable[[Identity], Allowance | None] = _nothing_said
+    quota_warning: int = 90

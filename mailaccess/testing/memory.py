@@ -40,6 +40,7 @@ from ..interfaces import (
     MailboxInfo,
     Status,
 )
+from ..store.quota import UNLIMITED, Allowance, IKeepsToQuota, Quota
 from .memory_mailbox import Folder, MemoryMailbox
 
 INBOX = "INBOX"
@@ -77,7 +78,7 @@ class MemoryAccounts:
         return self.enter(identity)
 
 
-@implementer(IAccount)
+@implementer(IAccount, IKeepsToQuota)
 @attrs.define(eq=False)
 class MemoryAccount:
     """
@@ -89,16 +90,20 @@ class MemoryAccount:
     @ivar before: awaited before each operation, if given: a slow store, or one that fails
     @ivar largest: octets of one message
     @ivar room: octets that all messages together may have
+    @ivar allowance: limits, as administrators set them
+    @ivar quota_warning: percent of them from which on people are warned
     @ivar now: seconds since 1970 UTC
     """
 
     name: str = "amy"
-    powers: Collection[Any] = frozenset({IMovesMessages})
+    powers: Collection[Any] = frozenset({IMovesMessages, IKeepsToQuota})
     special_use: dict[str, str] = attrs.field(factory=dict)
     sessions: int = 0
     before: Callable[[], Any] | None = None
     largest: int = 1 << 40
     room: int = 1 << 50
+    allowance: Allowance = UNLIMITED
+    quota_warning: int = 90
     now: Callable[[], float] = time
     subscribed: set[str] = attrs.field(factory=set)
     folders: dict[str, Folder] = attrs.field(factory=dict)
@@ -264,6 +269,7 @@ class MemoryAccount:
             uid_validity=folder.uid_validity,
             highest_modseq=folder.modseq,
             size=sum(each.size for each in messages),
+            deleted_size=sum(each.size for each in messages if each.flags & DELETED),
         )
 
     async def select(self, name: str, read_only: bool = False) -> MemoryMailbox:
@@ -287,6 +293,33 @@ class MemoryAccount:
         return sum(
             each.size for folder in self.folders.values() for each in folder.messages.values()
         )
+
+    async def quota(self, name: str) -> Quota | None:
+        """
+        As L{IKeepsToQuota.quota}.
+        """
+        await self.pass_by()
+        return self._quota()
+
+    def quota_now(self, name: str) -> Quota | None:
+        """
+        As L{IKeepsToQuota.quota_now}.
+        """
+        return self._quota() if self.allowance else None
+
+    def _quota(self) -> Quota:
+        messages = sum(len(folder.messages) for folder in self.folders.values())
+        return Quota("User quota", self.octets(), messages, self.allowance, self.quota_warning)
+
+    def need_room(self, octets: int, messages: int) -> None:
+        """
+        Whether so much more may come.
+
+        @raise OverQuota: no
+        """
+        used = self._quota()
+        if not self.allowance.fits(used.octets + octets, used.messages + messages):
+            raise OverQuota("Quota exceeded")
 
     async def lock_maildrop(self) -> Callable[[], None]:
         """
@@ -330,6 +363,7 @@ class MemoryUpload:
         self._size += size
         if self.account.octets() + self._size > self.account.room:
             raise OverQuota
+        self.account.need_room(self._size, len(self._messages) + 1)
         moment = int(self.account.now()) if date is None else date
         self._messages.append((bytearray(), tuple(flags), moment))
 
@@ -346,6 +380,7 @@ class MemoryUpload:
         await self.account.pass_by()
         if self.account.folders.get(self.folder.name) is not self.folder:
             raise NoSuchMailbox
+        self.account.need_room(self._size, len(self._messages))
         for _, flags, _ in self._messages:
             self.folder.mask(flags)
         uids = [

@@ -382,7 +382,12 @@ class MemoryMailbox:
         As L{IMailbox.copy}.
         """
         await self.account.pass_by()
+        sources = [self._message(uid) for uid in uids]
         target = self.account.folder(destination)
+        self.account.need_room(sum(each.size for each in sources), len(sources))
+        return self._copy(uids, target)
+
+    def _copy(self, uids: Sequence[int], target: Folder) -> Copied:
         sources = [self._message(uid) for uid in uids]
         targets = [
             target.deliver(each.octets, self.folder.names(each.flags), each.date)
@@ -395,7 +400,8 @@ class MemoryMailbox:
         As L{IMovesMessages.move}.
         """
         self._must_write()
-        copied = await self.copy(uids, destination)
+        await self.account.pass_by()
+        copied = self._copy(uids, self.account.folder(destination))
         self.folder.remove(uids)
         return copied
 

@@ -31,6 +31,8 @@ from mailaccess.store.maildir.recall import Recall
 from mailaccess.store.maildir.shared import SharedMailbox
 from mailaccess.store.maildir.take import Adopt
 from mailaccess.store.maildir.upload import Upload
+from mailaccess.store.maildir.usage import Usage
+from mailaccess.store.quota import IKeepsToQuota, Quota
 
 if TYPE_CHECKING:
     from mailaccess.store.accounts import MaildirAccounts
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-@implementer(IAccount)
+@implementer(IAccount, IKeepsToQuota)
 class MaildirAccount:
     """
     An account.
@@ -48,7 +50,7 @@ class MaildirAccount:
     """
 
     log = Logger()
-    powers: Collection[Any] = (IMovesMessages,)
+    powers: Collection[Any] = (IMovesMessages, IKeepsToQuota)
 
     def __init__(self, accounts: MaildirAccounts, name: str, path: str, disk: Disk) -> None:
         self.accounts = accounts
@@ -68,6 +70,7 @@ class MaildirAccount:
         self._places: dict[str, int] = {}
         self._lock: int | None = None
         self.recall = Recall(os.path.join(path, index.DIRECTORY, derived.FILE))
+        self.usage = Usage(self)
 
     # ---- what its parts use --------------------------------------------------------------------
 
@@ -88,6 +91,7 @@ class MaildirAccount:
         index.prepare(self.ledger.path)
         self.ledger.inode = index.inode_of(self.ledger.path)
         self.recover()
+        self.usage.read_definition()
 
     def recover(self) -> None:
         """
@@ -426,10 +430,23 @@ class MaildirAccount:
         An upload into a mailbox.
         """
         box = await self.box(name)
+        await self.usage.before_upload()
         shared = self._open.get(box.id)
         if shared is None:
             shared = self._open[box.id] = SharedMailbox(self, _canonical(name), box)
         return Upload(shared, self.options.message_limit, lambda: None)
+
+    async def quota(self, name: str) -> Quota | None:
+        """
+        What the account holds and may hold.
+        """
+        return await self.usage.quota()
+
+    def quota_now(self, name: str) -> Quota | None:
+        """
+        The same at once, where something limits it.
+        """
+        return self.usage.now() if self.usage.allowance else None
 
     async def lock_maildrop(self) -> Callable[[], None]:
         """

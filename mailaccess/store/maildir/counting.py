@@ -42,7 +42,7 @@ async def status(shared: SharedMailbox) -> Status:
                 raise NoSuchMailbox
             box, counts = elsewhere
         shared.counted = (box.modseq, box.uid_next, box.first_recent, recent), counts
-    messages, new, unseen, deleted, size = counts
+    messages, new, unseen, deleted, size, freed = counts
     return Status(
         messages=messages,
         recent=new,
@@ -52,6 +52,7 @@ async def status(shared: SharedMailbox) -> Status:
         uid_validity=box.uid_validity,
         highest_modseq=box.modseq,
         size=size,
+        deleted_size=freed,
     )
 
 

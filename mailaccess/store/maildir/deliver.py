@@ -100,6 +100,7 @@ class Deliver(Job):
         """
         box = ledger.box(self.mailbox)
         before, modseq = box.modseq, box.modseq + 1
+        ledger.need_room(sum(part.size for part in self.parts), len(self.parts))
         ledger.touch(box)
         masks = [mask_of(ledger, box, part.flags) for part in self.parts]
         letters = box.letters
@@ -123,6 +124,7 @@ class Deliver(Job):
             for uid, mask, part in zip(uids, masks, self.parts, strict=True)
         ]
         ledger.insert(box, rows, names)
+        ledger.tell_files(sum(sizes_of(part.base)[0] for part in self.parts), len(self.parts))
         box.advance(named=True)
         ledger.index.save(box)
         return Delta(box.id, before, modseq, box.uid_next, box.keywords, added=rows)
@@ -190,23 +192,27 @@ class Remove(Job):
         before = box.modseq
         wanted = DELETED if self.flagged else 0
         victims = ledger.index.run_many(
-            "SELECT uid, name FROM message JOIN file USING(mailbox, uid)"
+            "SELECT uid, name, size FROM message JOIN file USING(mailbox, uid)"
             " WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND flags & ?4 = ?4",
             [(box.id, low, high, wanted) for low, high in self.ranges],
         ).fetchall()
         uids: list[int] = []
         if victims:
             ledger.touch(box)
+            octets = 0
             with ledger.tree.open(box.directory, "cur") as cur:
-                for uid, stored in victims:
+                for uid, stored, size in victims:
+                    name = index.from_name(stored)
                     try:
-                        _unlink(ledger, cur, index.from_name(stored))
+                        octets += _stored(ledger, cur, name, size)
+                        _unlink(ledger, cur, name)
                     except OSError as error:
                         if not uids:
                             raise
                         self.failure = refusal(error, f"removing message {uid}")
                         break
                     uids.append(uid)
+            ledger.tell_files(-octets, -len(uids))
             ledger.delete(box, uids, box.advance(named=True))
             ledger.index.save(box)
         return Delta(box.id, before, box.modseq, box.uid_next, box.keywords, removed=uids)
@@ -216,6 +222,19 @@ class Remove(Job):
         There may be room again.
         """
         reserve.keep(ledger.tree)
+
+
+def _stored(ledger: Ledger, cur: int, name: str, size: int) -> int:
+    """
+    Octets of a file, by its name where that tells.
+    """
+    octets = sizes_of(name)[0]
+    if octets >= 0:
+        return octets
+    try:
+        return ledger.disk.stat(name, cur).st_size
+    except FileNotFoundError:
+        return size
 
 
 def _unlink(ledger: Ledger, cur: int, name: str) -> None:
@@ -272,6 +291,9 @@ class Transfer(Job):
         if len(found) < len(self.uids):
             raise MessageGone
         before, modseq = target.modseq, target.modseq + 1
+        if not self.move:
+            # A move takes away what it brings.
+            ledger.need_room(sum(row[2] for row in found), len(found))
         ledger.touch(target)
         if self.move:
             ledger.touch(source)
@@ -283,11 +305,21 @@ class Transfer(Job):
             for uid, mask, (_, _, size, date, _) in zip(uids, masks, found, strict=True)
         ]
         ledger.insert(target, rows, names)
+        if not self.move:
+            self._tell(ledger, target, names, [row[2] for row in found])
         target.advance(named=True)
         ledger.index.save(target)
         added = Delta(target.id, before, modseq, target.uid_next, target.keywords, added=rows)
         gone = self._drop(ledger) if self.move else None
         return Transferred(gone, added, target.uid_validity, uids)
+
+    @staticmethod
+    def _tell(ledger: Ledger, target: Box, names: Sequence[str], sizes: Sequence[int]) -> None:
+        with ledger.tree.open(target.directory, "cur") as cur:
+            octets = sum(
+                _stored(ledger, cur, name, size) for name, size in zip(names, sizes, strict=True)
+            )
+        ledger.tell_files(octets, len(names))
 
     def _drop(self, ledger: Ledger) -> Delta:
         source = ledger.box(self.mailbox)

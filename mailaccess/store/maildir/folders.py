@@ -21,6 +21,7 @@ from mailaccess.errors import (
 from mailaccess.store import names
 from mailaccess.store.disk import Disk, Tree
 from mailaccess.store.maildir import index
+from mailaccess.store.maildir.filename import sizes_of
 from mailaccess.store.maildir.intents import Step
 from mailaccess.store.maildir.ledger import Job, Ledger
 from mailaccess.store.maildir.take import next_validity, write_list
@@ -223,6 +224,10 @@ class Delete(Job):
             if box is not None:
                 step = Step(index.DIRECTORY, name, ("", self.directory))
                 ledger.intend(box, 0, [step])
+                stored = [sizes_of(file)[0] for _, file in ledger.index.names(box.id, [(1, 2**32)])]
+                if min(stored, default=0) >= 0:
+                    # Otherwise the count of messages tells others to count.
+                    ledger.tell_files(-sum(stored), -len(stored))
                 ledger.index.drop_box(box.id)
             disk.rename(self.directory, f"{index.DIRECTORY}/{name}", root, root)
             self._away = name

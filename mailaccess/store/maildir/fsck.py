@@ -61,6 +61,7 @@ class _Check:
         self._validities(boxes)
         self._subscriptions()
         self._orphans(boxes)
+        self._used()
         open_jobs = {intent.mailbox for intent in intents.load(self.tree)}
         there = {directory: name for name, directory in self._directories()}
         for number, box in enumerate(boxes):
@@ -147,6 +148,16 @@ class _Check:
             lost = {number for (number,) in self.record.run(query)} - known
             if lost:
                 self.error("orphans", f"{table}: rows of mailboxes {sorted(lost)}, unknown")
+
+    def _used(self) -> None:
+        with _transaction(self.record, "BEGIN"):
+            kept, counted = self.record.used(), self.record.sum_up()
+        if kept != counted:
+            self.error(
+                "used",
+                f"{kept[0]} messages of {kept[1]} octets are noted, there are {counted[0]} of"
+                f" {counted[1]}",
+            )
 
 
 @contextlib.contextmanager
@@ -246,7 +257,7 @@ def _mend(ledger: Ledger, wanted: Iterable[Finding]) -> None:
         # The new one takes in all mailboxes.
         for _, directory in folders.directories(ledger.disk, ledger.tree):
             fsck_mend.take_in(ledger, directory)
-    if whats & {"validity", "subscriptions", "orphans", "directory"}:
+    if whats & {"validity", "subscriptions", "orphans", "directory", "used"}:
         fsck_mend.done(ledger.run([fsck_mend.MendAccount(whats)]))
     by_mailbox: dict[str, set[str]] = {}
     for each in wanted:

@@ -75,6 +75,9 @@ class MendAccount(Job):
                 ledger.index.run(
                     f"DELETE FROM {table} WHERE mailbox NOT IN (SELECT id FROM mailbox)"  # noqa: S608
                 )
+        if self.whats & {"orphans", "used"}:
+            messages, octets = ledger.index.sum_up()
+            ledger.index.run("UPDATE used SET messages = ?, octets = ?", (messages, octets))
         if "validity" in self.whats:
             (highest,) = ledger.index.run("SELECT max(uid_validity) FROM mailbox").fetchone()
             ledger.tree.replace(VALIDITY, str(highest).encode("ascii"), index.DIRECTORY)
@@ -159,6 +162,7 @@ class MendMailbox(Job):
                             "UPDATE message SET size = ?, modseq = ? WHERE mailbox = ? AND uid = ?",
                             (right, box.modseq, box.id, uid),
                         )
+                        ledger.index.use(0, right - size)
 
     def _pairs(self, ledger: Ledger, box: Box) -> None:
         """

@@ -35,7 +35,7 @@ MAX_KEYWORDS = 58
 """SQLite's integers are signed: bit 63 of a mask stays free."""
 
 _APPLICATION = 0x6D616361
-VERSION = 3
+VERSION = 4
 _CHECKED_SIZE = 4 * 1024 * 1024
 BUSY_MILLISECONDS = 30_000
 _LOG_SIZE = 4 * 1024 * 1024
@@ -68,6 +68,8 @@ CREATE TABLE file(
 CREATE TABLE expunged(
     mailbox INTEGER NOT NULL, modseq INTEGER NOT NULL, uid INTEGER NOT NULL,
     PRIMARY KEY(mailbox, modseq, uid)) WITHOUT ROWID;
+CREATE TABLE used(messages INTEGER NOT NULL, octets INTEGER NOT NULL);
+INSERT INTO used VALUES(0, 0);
 """
 
 
@@ -265,7 +267,7 @@ def set_aside(path: str, inode: int) -> None:
             os.rename(path + suffix, f"{path}{mark}{suffix}")
 
 
-Counts = tuple[int, int, int, int, int]
+Counts = tuple[int, int, int, int, int, int]
 
 
 class Index:
@@ -321,6 +323,10 @@ class Index:
         """
         Forget a mailbox.
         """
+        messages, octets = self.run(
+            "SELECT count(*), total(size) FROM message WHERE mailbox = ?", (mailbox,)
+        ).fetchone()
+        self.use(-messages, -int(octets))
         for table in ("message", "file", "expunged"):
             self.run(f"DELETE FROM {table} WHERE mailbox = ?", (mailbox,))  # noqa: S608
         self.run("DELETE FROM mailbox WHERE id = ?", (mailbox,))
@@ -338,18 +344,42 @@ class Index:
 
     def counts(self, box: Box, recent: int) -> Counts:
         """
-        How many messages there are, are recent, unseen, and deleted, and their octets.
+        How many messages there are, are recent, unseen, and deleted, their octets, and those of the
+        deleted ones.
 
         @param recent: the smallest UID that is recent for whoever asks, if that is not less than
             what the record says
         """
         found = self.run(
             "SELECT count(*), total(uid >= ?), total(NOT flags & 1), total(flags & 8 <> 0),"
-            " total(size) FROM message WHERE mailbox = ?",
+            " total(size), total(size * (flags & 8 <> 0)) FROM message WHERE mailbox = ?",
             (max(box.first_recent, recent), box.id),
         ).fetchone()
-        messages, new, unseen, deleted, size = (int(count) for count in found)
-        return messages, new, unseen, deleted, size
+        messages, new, unseen, deleted, size, freed = (int(count) for count in found)
+        return messages, new, unseen, deleted, size, freed
+
+    def used(self) -> tuple[int, int]:
+        """
+        Messages of all mailboxes, and their octets: sums that are kept.
+        """
+        found: tuple[int, int] = self.run("SELECT messages, octets FROM used").fetchone()
+        return found
+
+    def use(self, messages: int, octets: int) -> None:
+        """
+        Add to the sums what came, or went.
+        """
+        if messages or octets:
+            self.run(
+                "UPDATE used SET messages = messages + ?, octets = octets + ?", (messages, octets)
+            )
+
+    def sum_up(self) -> tuple[int, int]:
+        """
+        Messages of all mailboxes, and their octets, counted.
+        """
+        messages, octets = self.run("SELECT count(*), total(size) FROM message").fetchone()
+        return messages, int(octets)
 
     def forget_expunges(self, box: Box, most: int) -> None:
         """

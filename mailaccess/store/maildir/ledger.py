@@ -31,11 +31,12 @@ import attrs
 from mailaccess.errors import LimitReached, NoSuchMailbox, OverQuota, Refused, StoreFailed
 from mailaccess.store.disk import Tree
 from mailaccess.store.disk import refusal as disk_refusal
-from mailaccess.store.maildir import index, intents, reserve, uidlist
+from mailaccess.store.maildir import index, intents, maildirsize, reserve, uidlist
 from mailaccess.store.maildir.columns import Row
 from mailaccess.store.maildir.filename import base_of
 from mailaccess.store.maildir.index import Box, Index
 from mailaccess.store.maildir.intents import Step
+from mailaccess.store.quota import UNLIMITED
 
 _MOST_UIDS = 2**32 - 1
 _LONG_LIST = 256 * 1024
@@ -115,6 +116,7 @@ class Ledger:
     @ivar recovered: in this transaction files were put back: what was seen before is out of date
     @ivar damaged: called in the writer thread, with the inode, when the record turned out to be
         damaged, or with 0 if it is not there any more
+    @ivar allowance: limits that uploads and copies keep to
     """
 
     def __init__(self, tree: Tree, damaged: Callable[[int], None] = lambda _: None) -> None:
@@ -125,8 +127,10 @@ class Ledger:
         self.inode = 0
         self.recovered = False
         self._index: Index | None = None
+        self.allowance = UNLIMITED
         self._touched: dict[int, _Touched] = {}
         self._also: set[tuple[str, ...]] = set()
+        self._files: list[tuple[int, int]] = []
 
     @property
     def index(self) -> Index:
@@ -179,6 +183,26 @@ class Ledger:
             self._touched[box.id] = _Touched(new, cur, clean, sync)
         else:
             known.sync = known.sync or sync
+
+    def need_room(self, octets: int, messages: int) -> None:
+        """
+        Say that so much comes. The transaction keeps other processes out until it is there.
+
+        @raise OverQuota: it would be more than is allowed
+        """
+        if not self.allowance:
+            return
+        has_messages, has_octets = self.index.used()
+        if not self.allowance.fits(has_octets + octets, has_messages + messages):
+            raise OverQuota("Quota exceeded", detail=f"{octets} octets, {messages} messages more")
+
+    def tell_files(self, octets: int, messages: int) -> None:
+        """
+        Say that files came, or went, by our doing: other programs read it in C{maildirsize}.
+
+        @param octets: of the files
+        """
+        self._files.append((octets, messages))
 
     def also_sync(self, *parts: str) -> None:
         """
@@ -257,6 +281,7 @@ class Ledger:
             "INSERT INTO file(mailbox, uid, name) VALUES(?, ?, ?)",
             [(box.id, row[0], index.to_name(name)) for row, name in zip(rows, names, strict=True)],
         )
+        self.index.use(len(rows), sum(row[3] for row in rows))
 
     def delete(self, box: Box, uids: Sequence[int], modseq: int) -> None:
         """
@@ -264,6 +289,11 @@ class Ledger:
         be saved.
         """
         ranges = [(box.id, low, high) for low, high in index.ranges_of(uids)]
+        gone = self.index.run_many(
+            "SELECT count(*), total(size) FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ?",
+            ranges,
+        ).fetchall()
+        self.index.use(-sum(each[0] for each in gone), -sum(int(each[1]) for each in gone))
         for table in ("message", "file"):
             self.index.run_many(
                 f"DELETE FROM {table} WHERE mailbox = ? AND uid BETWEEN ? AND ?",  # noqa: S608
@@ -315,14 +345,17 @@ class Ledger:
             return outcomes
         self._touched.clear()
         self._also.clear()
+        self._files.clear()
         done: list[int] = []
         try:
             self._begin()
             for number in ready:
                 self.index.run("SAVEPOINT job")
+                told = len(self._files)
                 outcomes[number] = self._guarded(jobs[number].apply, jobs[number])
                 if isinstance(outcomes[number], BaseException):
                     self.index.run("ROLLBACK TO job")
+                    del self._files[told:]
                 else:
                     done.append(number)
                 self.index.run("RELEASE job")
@@ -340,6 +373,7 @@ class Ledger:
         if intents.pending(self.tree):
             intents.clear(self.tree)
         self._ring()
+        self._write_size()
         for number in done:
             with contextlib.suppress(OSError, apsw.Error, Refused):
                 jobs[number].settle(self)
@@ -389,6 +423,13 @@ class Ledger:
             self.index.save(box)
         for parts in self._also:
             self.tree.sync(*parts)
+
+    def _write_size(self) -> None:
+        octets, messages = map(sum, zip(*self._files, strict=True)) if self._files else (0, 0)
+        if octets or messages:
+            # Not synced: what a power cut takes is found by counting.
+            with contextlib.suppress(OSError):
+                maildirsize.add(self.tree, octets, messages)
 
     def _ring(self) -> None:
         # What other processes watch: the write-ahead log changes before a commit can be seen.

@@ -36,6 +36,7 @@ class Upload:
         self._done: Callable[[], None] | None = done
         self._parts: list[Part] = []
         self._held = 0
+        self._announced = 0
         self._received = 0
         self._failure: Refused | None = None
 
@@ -45,6 +46,8 @@ class Upload:
         """
         if size > self._limit:
             raise TooBig
+        self._announced += size
+        self._shared.account.usage.need_room(self._announced, len(self._parts) + 1)
         self._received = 0
         self._parts.append(Part(tuple(flags), date))
 

@@ -20,6 +20,7 @@ from ..registry import Effect, Extension, Reply, State
 from ..server import IMAPServer
 from ..session import Session
 from .copy import TryCreate
+from .quota import warned
 
 extension = Extension("MULTIAPPEND", capabilities=(b"MULTIAPPEND",))
 
@@ -174,7 +175,8 @@ async def _append(session: Session, incoming: Incoming, announced: Announced, at
         upload = await session.account.upload(name)
         try:
             await _stream_all(session, incoming, announced, first, upload)
-            appended = await upload.commit()
+            async with warned(session, name):
+                appended = await upload.commit()
         finally:
             upload.abort()
     except NoSuchMailbox as missing:

@@ -14,6 +14,7 @@ from ....wire.sequence import SequenceSet, format_uids
 from ..arguments import uids_meant
 from ..registry import Effect, Extension, Reply, State
 from ..session import Session
+from .quota import warned
 
 extension = Extension("COPY")
 
@@ -69,7 +70,8 @@ async def _copy(
     if not uids:
         return Reply("Nothing to copy")
     try:
-        copied = await session.selected.copy(uids, destination)
+        async with warned(session, destination):
+            copied = await session.selected.copy(uids, destination)
     except NoSuchMailbox as missing:
         raise TryCreate(detail=missing.detail) from None
     return Reply("Copied", copy_uid(copied))

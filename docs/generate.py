@@ -301,7 +301,7 @@ _NEEDED = {
     Needs.KEYS_SHA1: "keys `{SCRAM-SHA-1}`",
     Needs.KEYS_SHA256: "keys `{SCRAM-SHA-256}`",
     Needs.CERTIFICATE: "a verified client certificate, and a rule for names",
-    Needs.TOKEN: "a private connection, and `token_keys` in `[login]`",
+    Needs.TOKEN: "a private connection, and `token_keys` or `token_introspection` in `[login]`",
     Needs.NOTHING: "`anonymous` in `[login]`",
 }
 

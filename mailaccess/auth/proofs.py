@@ -39,7 +39,7 @@ from .interfaces import (
 )
 from .names import BadName, BadPassword, canonical_name, prepare_password
 from .passwords import ScramKeys
-from .tokens import Tokens
+from .tokens import LooksAtTokens
 
 _USUAL = (16, 50_000)
 _SIZES = {"SCRAM-SHA-1": 20, "SCRAM-SHA-256": 32}
@@ -82,7 +82,7 @@ class Proofs:
     default_domain: str = ""
     holders: Holders = attrs.field(factory=Holders)
     anonymous: str = ""
-    tokens: Tokens | None = None
+    tokens: LooksAtTokens | None = None
     inventor: Inventor = attrs.field(factory=Inventor)
 
     def coverage(self, mechanism: Mechanism) -> Coverage:

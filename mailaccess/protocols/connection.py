@@ -22,6 +22,7 @@ from ..auth.connections import Lease
 from ..auth.credentials import PasswordLogin
 from ..errors import (
     AuthenticationFailed,
+    DirectoryUnavailable,
     MechanismRefused,
     MustEncrypt,
     Refused,
@@ -269,7 +270,12 @@ class MailConnection(TLSPolicyMixin, Conversation):
         known = Known()
         try:
             yield known
-        except (AuthenticationFailed, MustEncrypt, MechanismRefused) as refused:
+        except (
+            AuthenticationFailed,
+            DirectoryUnavailable,
+            MustEncrypt,
+            MechanismRefused,
+        ) as refused:
             name = known.name or known.claim()
             self.entrance.note_refusal(refused, self.link, self.number, mechanism, name, sent=sent)
             raise

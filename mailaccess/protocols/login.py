@@ -381,6 +381,8 @@ class Entrance:
         if witness is not None:
             decision = refused.decision or policy.decide(link, mechanism)
             result = Result.WRONG if decision.allowed else Result.UNCHECKED
+            if isinstance(refused, DirectoryUnavailable):
+                result = Result.UNKNOWN
             facts = self.service, link, mechanism, name, decision, result
             witness.saw(Attempt(session, *facts, sent=sent))
         self._note(refused, link, session, mechanism, name, sent=sent)

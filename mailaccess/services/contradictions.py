@@ -111,9 +111,12 @@ def _lacking(
             "which needs passwords that can be recovered; add clear_text = true to the [[users]]"
             " whose file has {PLAIN} entries",
         )
-    if not settings.login.token_keys:
+    if not (settings.login.token_keys or settings.login.token_introspection):
         for name in ("OAUTHBEARER", "XOAUTH2"):
-            yield name, "but nobody's tokens are good; add token_keys to [login]"
+            yield (
+                name,
+                "but nobody's tokens are good; add token_keys or token_introspection to [login]",
+            )
     if not settings.login.anonymous:
         yield "ANONYMOUS", "but nobody's mail to show; add anonymous to [login]"
     if listener.client_certificate == "no":
@@ -127,14 +130,38 @@ def _lacking(
 
 def _tokens_are_for_us(document: Document, settings: Settings) -> None:
     it = settings.login
-    for option in ("token_issuer", "token_audience"):
-        if it.token_keys and not getattr(it, option):
+    keys, asking = it.token_keys, it.token_introspection
+    if keys and asking:
+        document.wrong(
+            ("login", "token_introspection"), "stands beside token_keys; remove one of them"
+        )
+    wanted: dict[str, tuple[str, ...]] = {
+        "token_keys": ("token_issuer", "token_audience") if keys else ()
+    }
+    wanted["token_introspection"] = ("token_audience",) if asking and not it.token_scope else ()
+    for where, options in wanted.items():
+        for option in options:
+            if not getattr(it, option):
+                document.wrong(
+                    ("login", where),
+                    f"needs {option} beside it, or tokens for others would be good here; add it",
+                )
+    if not keys and not asking:
+        for option in ("token_issuer", "token_audience"):
+            if getattr(it, option):
+                document.wrong(("login", option), "has no token_keys beside it; add token_keys")
+    for option in ("token_client", "token_client_secret_file", "token_scope"):
+        if getattr(it, option) and not asking:
             document.wrong(
-                ("login", "token_keys"),
-                f"needs {option} beside it, or tokens for others would be good here; add it",
+                ("login", option), "is used by token_introspection only; add that, or remove this"
             )
-        if getattr(it, option) and not it.token_keys:
-            document.wrong(("login", option), "has no token_keys beside it; add token_keys")
+    if bool(it.token_client) != bool(it.token_client_secret_file):
+        there, lacks = "token_client", "token_client_secret_file"
+        if not it.token_client:
+            there, lacks = lacks, there
+        document.wrong(("login", there), f"has no {lacks} beside it; add {lacks}")
+    if it.token_ca and not asking and "://" not in keys:
+        document.wrong(("login", "token_ca"), "has no address to be used for; remove it")
 
 
 def _names_are_unique(document: Document, settings: Settings) -> None:

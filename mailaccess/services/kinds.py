@@ -17,6 +17,8 @@ from typing import Any, Protocol
 
 import attrs
 
+from mailaccess.auth.issuer import address_fault
+
 
 class WrongValue(ValueError):
     """
@@ -102,6 +104,37 @@ class FileName:
         text = Text().read(value)
         if text and not text.startswith("/"):
             raise WrongValue("is not absolute; start it with /")
+        return text
+
+
+@attrs.frozen
+class FileOrAddress:
+    """
+    An absolute path or, where an issuer publishes it, the address.
+    """
+
+    title: str = "path or `https://` address"
+
+    def read(self, value: Any) -> str:
+        text = Text().read(value)
+        if "://" in text:
+            return Address().read(text)
+        return FileName().read(text)
+
+
+@attrs.frozen
+class Address:
+    """
+    The address of an issuer of tokens.
+    """
+
+    title: str = "`https://` address"
+
+    def read(self, value: Any) -> str:
+        text = Text().read(value)
+        fault = address_fault(text) if text else ""
+        if fault:
+            raise WrongValue(fault)
         return text
 
 

@@ -6,20 +6,27 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from mailaccess.auth.holders import Holders, Host
+from mailaccess.auth.introspection import Asked, Introspection
+from mailaccess.auth.issuer import Web
+from mailaccess.auth.keysets import KeyAddress, KeyFile
+from mailaccess.auth.ldap.upstream import read_secret
 from mailaccess.auth.pool import HashPool
 from mailaccess.auth.proofs import Inventor, Proofs
 from mailaccess.auth.rights import Rights
 from mailaccess.auth.sasl import MECHANISMS
-from mailaccess.auth.tokens import Tokens, Trust
+from mailaccess.auth.tokens import LooksAtTokens, Tokens, Trust, Untold
 from mailaccess.policy.mechanism import APOP, Mechanism
 
 from .certificates import Certificates
+from .loginsettings import LoginSettings
 from .settings import Settings
 
 
@@ -28,6 +35,7 @@ def proofs_of(
     checker: Any,
     certificates: Certificates | None = None,
     pool: HashPool | None = None,
+    reactor: Any = None,
 ) -> Proofs:
     """
     How credentials are proved.
@@ -35,9 +43,9 @@ def proofs_of(
     @param certificates: the server's own; salts that are invented come from the key, so that they
         are the same after a restart. Without, they are others each time
     @param pool: for looking at tokens; not needed to know what is offered
+    @param reactor: for asking their issuer; goes with C{pool}
     """
     it = settings.login
-    trust = Trust(it.token_keys, it.token_issuer, it.token_audience, it.token_claim)
     return Proofs(
         checker,
         settings.mail.domain,
@@ -45,9 +53,26 @@ def proofs_of(
             it.certificate_name, tuple(Host(each.host, each.user) for each in settings.certificate)
         ),
         it.anonymous,
-        Tokens(trust, pool) if it.token_keys else None,
+        _tokens_of(it, pool, reactor),
         Inventor() if certificates is None else Inventor(_derived(certificates)),
     )
+
+
+def _tokens_of(it: LoginSettings, pool: HashPool | None, reactor: Any) -> LooksAtTokens | None:
+    if not (it.token_keys or it.token_introspection):
+        return None
+    if pool is None:
+        return Untold()
+    trust = Trust(it.token_issuer, it.token_audience, it.token_claim)
+    web = Web(reactor, it.token_ca)
+    if it.token_introspection:
+        path = it.token_client_secret_file
+        secret = partial(read_secret, path) if path else bytes
+        asked = Asked(it.token_introspection, it.token_client, secret, it.token_scope)
+        return Introspection(asked, trust, web, pool.run, time.time)
+    if "://" in it.token_keys:
+        return Tokens(trust, KeyAddress(it.token_keys, web.get, time.monotonic), pool)
+    return Tokens(trust, KeyFile(it.token_keys), pool)
 
 
 def rights_of(settings: Settings) -> Rights:

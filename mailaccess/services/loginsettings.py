@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import attrs
 
-from .kinds import FileName, Text, Words
+from .kinds import Address, FileName, FileOrAddress, Text, Words
 from .options import REQUIRED, option
 
 
@@ -29,10 +29,30 @@ class LoginSettings:
         " `UID` of its subject; empty for nowhere",
     )
     token_keys: str = option(
+        FileOrAddress(),
+        "",
+        "key set (JWKS) of whoever signs tokens, for OAUTHBEARER and XOAUTH2; a file is read again"
+        " when it changes, an address fetched again every hour; empty for no such tokens",
+    )
+    token_introspection: str = option(
+        Address(),
+        "",
+        "where the issuer is asked about each token (RFC 7662), instead of `token_keys`; empty for"
+        " nowhere",
+    )
+    token_client: str = option(
+        Text(what="client name"), "", "as whom it is asked; empty to ask without a name"
+    )
+    token_client_secret_file: str = option(
+        FileName(), "", "file whose first line is the secret of that client; mode 0600"
+    )
+    token_scope: str = option(
+        Text(what="scope"), "", "a word that has to be in `scope` of the issuer's answer"
+    )
+    token_ca: str = option(
         FileName(),
         "",
-        "key set (JWKS) of whoever signs tokens, for OAUTHBEARER and XOAUTH2; empty for no tokens;"
-        " read again when it changes",
+        "certificates of those who may vouch for the issuer's addresses; empty for the system's",
     )
     token_issuer: str = option(
         Text(what="issuer"), "", "who has to have made a token (`iss`), exactly"

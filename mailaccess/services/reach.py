@@ -108,8 +108,10 @@ def _files(settings: Settings) -> Iterator[tuple[Path, str, bool]]:
         for name in ("ca", "certificate", "key", "bind_password_file"):
             if getattr(each, name):
                 yield (*here, name), getattr(each, name), name == "bind_password_file"
-    if settings.login.token_keys:
-        yield ("login", "token_keys"), settings.login.token_keys, False
+    for name in ("token_keys", "token_client_secret_file", "token_ca"):
+        path = getattr(settings.login, name)
+        if path.startswith("/"):
+            yield ("login", name), path, name == "token_client_secret_file"
 
 
 def _hindrance(reader: Reader, path: str, *, alone: bool) -> str:

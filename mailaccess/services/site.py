@@ -129,7 +129,7 @@ class MailService(MultiService):
             domain,
             Throttle(reactor),
             reactor,
-            proofs_of(settings, checker, tls.certificates if tls else None, pool),
+            proofs_of(settings, checker, tls.certificates if tls else None, pool, reactor),
             rights_of(settings),
         )
         store = (

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
+from mailaccess.auth.keysets import KeyFile
 from mailaccess.auth.pool import HashPool
 from mailaccess.auth.proofs import Proofs
 from mailaccess.auth.sasl import MECHANISMS, Challenge, Done, Failed, Inspect
@@ -75,7 +76,7 @@ def keys(tmp_path: Path) -> Path:
 def tokens(keys: Path) -> Tokens:
     pool = HashPool(HereReactor(), 1, 5, Threads())
     pool.start()
-    return Tokens(Trust(str(keys), "https://id.example.org", "mail"), pool)
+    return Tokens(Trust("https://id.example.org", "mail"), KeyFile(str(keys)), pool)
 
 
 def test_good_tokens_name_their_holder(tokens: Tokens) -> None:

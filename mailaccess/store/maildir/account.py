@@ -419,11 +419,17 @@ class MaildirAccount:
         """
         A session's view of a mailbox.
         """
+        return MaildirMailbox(await self.opened(name), read_only)
+
+    async def opened(self, name: str) -> SharedMailbox:
+        """
+        A mailbox to look at, with its columns.
+        """
         shared = await self.shared(name)
         if not shared.loaded:
             await shared.load()
         self.accounts.warmed(shared)
-        return MaildirMailbox(shared, read_only)
+        return shared
 
     async def upload(self, name: str) -> Upload:
         """

@@ -4,11 +4,17 @@ ENVELOPE: the header as IMAP clients list it (RFC 3501 section 7.4.2).
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mailaccess.message.address import addresses
 from mailaccess.message.header import header_end, unfold
 from mailaccess.message.limits import MAX_ADDRESSES, MAX_STRING, MAX_VALUE
 from mailaccess.message.scan import Fields, fields_of_message
 from mailaccess.wire.writer import nstring, string
+
+
+_SHORT = 128
+"""Octets of a value that is worth remembering."""
 
 
 def envelope(data: bytes, start: int = 0, end: int | None = None) -> bytes:
@@ -47,20 +53,33 @@ def _text(fields: Fields, name: bytes) -> bytes:
 
 def _list(fields: Fields, name: bytes, default: bytes = b"NIL") -> bytes:
     written: list[bytes] = []
-    room = MAX_VALUE
+    room, count = MAX_VALUE, 0
     for value in fields.get(name, ()):
-        found = addresses(value[:room])
+        text, more = _written(value[:room]) if len(value) > _SHORT else _known(value)
+        written.append(text)
+        count += more
         room -= len(value)
-        for display, route, mailbox, host in found:
-            written.append(
-                b"(%s %s %s %s)"
-                % (
-                    b"NIL" if display is None else nstring(display),
-                    b"NIL" if route is None else nstring(route),
-                    nstring(mailbox),
-                    nstring(host),
-                )
-            )
-        if room <= 0 or len(written) >= MAX_ADDRESSES:
+        if room <= 0 or count >= MAX_ADDRESSES:
             break
-    return b"(" + b"".join(written) + b")" if written else default
+    return b"(" + b"".join(written) + b")" if count else default
+
+
+def _written(value: bytes) -> tuple[bytes, int]:
+    """
+    The addresses of one field, and how many they are.
+    """
+    found = [
+        b"(%s %s %s %s)"
+        % (
+            b"NIL" if display is None else nstring(display),
+            b"NIL" if route is None else nstring(route),
+            nstring(mailbox),
+            nstring(host),
+        )
+        for display, route, mailbox, host in addresses(value)
+    ]
+    return b"".join(found), len(found)
+
+
+# Few people write most of the mail.
+_known = lru_cache(maxsize=4096)(_written)

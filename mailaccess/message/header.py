@@ -147,22 +147,24 @@ def _end_of_fields(block: bytes) -> int:
     return end
 
 
-_ANY = re.compile(rb"\n([^:\n]*+):(" + VALUE + rb")")
+_ANY = re.compile(rb"\n(([^:\n]*+):" + VALUE + rb")")
 
 
 def separate(block: bytes, names: Container[bytes]) -> list[tuple[bytes, bytes]]:
     """
     The fields of a header block that L{pick} would return for these names, which are in lower case:
-    for each its name in lower case, and the field with its line end. Put together, and followed by
-    an empty line, those of some of the names are what L{pick} returns for these.
+    for each its name in lower case, and the field without the LF at its end. Put together, and
+    followed by an empty line, those of some of the names are what L{pick} returns for these.
     """
     lines = block[: _end_of_fields(block)]
     if lines and not lines.endswith(b"\n"):
         lines += b"\r\n"
     # Looking for any field and then at its name is faster than looking for many names.
     found = []
-    for name, value in _ANY.findall(b"\n" + lines):
-        plain = name.rstrip(b" \t").lower()
+    for field, name in _ANY.findall(b"\n" + lines):
+        plain = name.lower()
         if plain in names:
-            found.append((plain, b"%b:%b\n" % (name, value)))
+            found.append((plain, field))
+        elif plain.endswith((b" ", b"\t")) and (plain := plain.rstrip(b" \t")) in names:
+            found.append((plain, field))
     return found

@@ -8,11 +8,16 @@ Parameters are returned as written, RFC 2231 pieces (C{name*0*}) included: IMAP 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
 
 from mailaccess.message.header import unfold
 from mailaccess.message.limits import MAX_PARAMETERS, MAX_STRING, MAX_VALUE
 
-Parameters = list[tuple[bytes, bytes]]
+Parameters = Sequence[tuple[bytes, bytes]]
+
+_SHORT = 128
+"""Octets of a value that is worth remembering."""
 
 _WORD = rb"[^\0-\x20()<>@,;:\\\"/\[\]?=\x7f]++"
 _TYPE = re.compile(rb"[ \t]*+(" + _WORD + rb")[ \t]*+/[ \t]*+(" + _WORD + rb")")
@@ -69,11 +74,19 @@ def content_type(value: bytes) -> tuple[bytes, bytes, Parameters] | None:
     """
     Type and subtype as written, and the parameters; None if there is no type.
     """
+    return _content_type(value) if len(value) > _SHORT else _known_content_type(value)
+
+
+def _content_type(value: bytes) -> tuple[bytes, bytes, Parameters] | None:
     value = without_comments(unfold(value[:MAX_VALUE]))
     match = _TYPE.match(value)
     if match is None:
         return None
     return match[1][:MAX_STRING], match[2][:MAX_STRING], parameters(value, match.end())
+
+
+# Most messages say what others said.
+_known_content_type = lru_cache(maxsize=1024)(_content_type)
 
 
 def disposition(value: bytes) -> tuple[bytes, Parameters] | None:
@@ -92,7 +105,7 @@ def parameters(value: bytes, at: int = 0) -> Parameters:
     The parameters from an offset on, at most L{MAX_PARAMETERS}; what is no parameter is skipped
     up to the next semicolon.
     """
-    found: Parameters = []
+    found: list[tuple[bytes, bytes]] = []
     room = MAX_STRING
     while len(found) < MAX_PARAMETERS:
         at = value.find(b";", at)

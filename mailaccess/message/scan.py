@@ -10,6 +10,7 @@ which keeps a boundary apart from a longer one that begins with it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from itertools import islice
 
 from mailaccess.message.header import MAX_FIELDS, VALUE, header_end, unfold
@@ -23,11 +24,14 @@ from mailaccess.message.parameters import (
 
 _CONTENT = rb"content-(?:type|transfer-encoding|disposition|id|description|md5|language|location)"
 _ENVELOPE = rb"date|subject|from|sender|reply-to|to|cc|bcc|in-reply-to|message-id"
-_FIELDS_OF_PART = re.compile(rb"^(" + _CONTENT + rb")[ \t]*+:(" + VALUE + rb")", re.I | re.M)
+# A pattern that begins with an octet is searched for twice as fast as one with "^".
+_FIELDS_OF_PART = re.compile(rb"\n(" + _CONTENT + rb")[ \t]*+:(" + VALUE + rb")", re.I)
 _FIELDS_OF_MESSAGE = re.compile(
-    rb"^(" + _CONTENT + rb"|" + _ENVELOPE + rb")[ \t]*+:(" + VALUE + rb")", re.I | re.M
+    rb"\n(" + _CONTENT + rb"|" + _ENVELOPE + rb")[ \t]*+:(" + VALUE + rb")", re.I
 )
 _LEFT_OF_DELIMITER = re.compile(rb"(--)?[ \t]*+\r?(?:\n|\Z)")
+
+_LARGE = 64 * 1024
 
 Fields = dict[bytes, list[bytes]]
 
@@ -120,8 +124,15 @@ def fields_of_message(data: bytes, start: int, end: int) -> Fields:
 
 def _collect(pattern: re.Pattern[bytes], data: bytes, start: int, end: int) -> Fields:
     found: Fields = {}
-    for match in islice(pattern.finditer(data, start, end), MAX_FIELDS):
-        name, value = match.groups()
+    block = b"\n" + data[start:end]
+    if len(block) > _LARGE:
+        # More fields than anybody wants would take much memory all at once.
+        matches: Iterable[tuple[bytes, bytes]] = (
+            (match[1], match[2]) for match in islice(pattern.finditer(block), MAX_FIELDS)
+        )
+    else:
+        matches = pattern.findall(block)
+    for name, value in matches:
         name = name.lower()
         if name in found:
             found[name].append(value)

@@ -63,12 +63,17 @@ def usual_fields(header: bytes) -> tuple[bytes, bytes, bytes] | None:
     """
     For L{FIELDS}: which fields, how long each of them is, and the fields; an end after the last.
     """
-    found = [(_CODES[name], field) for name, field in separate(header, _CODES)]
-    if any(len(field) > 0xFFFF for _, field in found):
+    codes, fields, lengths = [], [], []
+    for name, field in separate(header, _CODES):
+        codes.append(_CODES[name])
+        fields.append(field)
+        lengths.append(len(field) + 1)
+    if lengths and max(lengths) > 0xFFFF:
         return None
-    codes = bytes(code for code, _ in found) + b"\0"
-    fields = [field for _, field in found] + [_LAST]
-    return codes, array("H", map(len, fields)).tobytes(), b"".join(fields)
+    codes.append(0)
+    fields.append(_LAST)
+    lengths.append(len(_LAST))
+    return bytes(codes), array("H", lengths).tobytes(), b"\n".join(fields)
 
 
 def are_usual(names: Collection[bytes]) -> bool:

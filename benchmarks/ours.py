@@ -101,10 +101,12 @@ def certificate(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def serve(place: Path, users: Sequence[str]) -> Iterator[Server]:
+def serve(place: Path, users: Sequence[str], more: str = "") -> Iterator[Server]:
     """
     Serve these users, all with the same L{PASSWORD} and a cheap hash of it, from Maildirs under
     C{place}.
+
+    @param more: configuration that comes after ours
     """
     place.mkdir(parents=True, exist_ok=True)
     mail = place / "mail"
@@ -115,7 +117,7 @@ def serve(place: Path, users: Sequence[str]) -> Iterator[Server]:
     passwords.write_text("".join(f"{user}:{stored}::::::\n" for user in users))
     configuration = place / "mailaccess.toml"
     configuration.write_text(
-        _CONFIGURATION.format(place=place, certificate=certificate(place / "mail.pem"))
+        _CONFIGURATION.format(place=place, certificate=certificate(place / "mail.pem")) + more
     )
     log = place / "log"
     log.unlink(missing_ok=True)

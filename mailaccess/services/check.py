@@ -13,6 +13,7 @@ import pwd
 import stat
 import time
 from collections.abc import Iterator
+from itertools import islice
 
 from mailaccess.auth.passwdlines import Contents, read_lines
 from mailaccess.auth.passwords import Limits
@@ -25,6 +26,7 @@ from .directories import checked
 from .ldapsettings import LDAPSettings
 from .problems import Document
 from .reach import out_of_reach
+from .quotas import unclear
 from .settings import Settings, UsersSettings
 from .summary import policy_lines, weaknesses
 
@@ -103,6 +105,10 @@ def _password_file(
     summary.append(f"{path}: {len(contents.lines)} users")
     void = list(_void_exceptions(contents, settings))
     if void:
+    for number, name, why in islice(unclear(contents), MOST_LINES):
+        document.note(
+            option, f'{path}:{number}: quota of {name!r}: {why}; write it like "5G" or "5G,1000C"'
+        )
         number, name, word = void[0]
         others = f", and {len(void) - 1} more like it," if void[1:] else ""
         summary.append(

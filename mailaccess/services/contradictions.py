@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 from mailaccess.auth.sasl import MECHANISMS
 
-from . import demands
+from . import demands, quotas
 from .directories import contradicted
 from .ldapsettings import LDAPSettings
 from .problems import Document
@@ -253,3 +253,5 @@ _CHECKS: tuple[Callable[[Document, Settings], None], ...] = (
     _group_has_a_user,
     _expire_is_days,
 )
+    quotas.tables_make_sense,
+    quotas.folders_have_names,

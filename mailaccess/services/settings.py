@@ -32,6 +32,7 @@ from .kinds import (
 from .ldapsettings import LDAPSettings
 from .loginsettings import CertificateSettings, LoginSettings
 from .options import REQUIRED, option, section
+from .mailsettings import FolderSettings, QuotaSettings
 
 STANDARD_PORTS: Mapping[tuple[str, bool], int] = {
     ("imap", False): 143,
@@ -68,6 +69,9 @@ class MailSettings:
     )
     domain: str = option(Text(what="domain"), "", "added to user names that come without one")
 
+    quota_warning: int = option(
+        Number(0, 100), 90, "percent of a quota from which on users are warned; 0 for never"
+    )
 
 @attrs.frozen(kw_only=True)
 class UsersSettings:
@@ -322,6 +326,8 @@ class Settings:
 
     mail: MailSettings = section(MailSettings)
     users: tuple[UsersSettings | LDAPSettings, ...] = section(
+    quota: tuple[QuotaSettings, ...] = section(QuotaSettings, many=True)
+    folders: FolderSettings = section(FolderSettings)
         UsersSettings, many=True, variants={"ldap": LDAPSettings}
     )
     tls: TLSSettings = section(TLSSettings)

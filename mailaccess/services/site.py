@@ -48,6 +48,7 @@ from .reach import out_of_reach
 from .realm import MailRealm
 from .reload import Reloading
 from .settings import MailSettings, Settings, UsersSettings
+from .quotas import NO_QUOTAS, Quotas
 from .sockets import CannotListen, Inherited
 from .summary import policy_lines, weaknesses
 from .tls import ServerTLS
@@ -135,7 +136,7 @@ class MailService(MultiService):
         store = (
             accounts
             if accounts is not None
-            else maildirs(settings.mail, reactor, limits.message_size)
+            else maildirs(settings.mail, reactor, limits.message_size, Quotas(settings.quota))
         )
         self.portal = Portal(MailRealm(store), [guard])
         sweep = Sweep(reactor)
@@ -273,7 +274,10 @@ class MailService(MultiService):
 
 
 def maildirs(
-    mail: MailSettings, reactor: Any, message_size: int = Limits().message
+    mail: MailSettings,
+    reactor: Any,
+    message_size: int = Limits().message,
+    quotas: Quotas = NO_QUOTAS,
 ) -> MaildirAccounts:
     """
     The store that C{[mail]} describes.
@@ -284,3 +288,5 @@ def maildirs(
         message_limit=message_size,
     )
     return MaildirAccounts(home_template(mail.home), reactor, options)
+        allowance=quotas,
+        quota_warning=mail.quota_warning,

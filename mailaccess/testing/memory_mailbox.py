@@ -214,6 +214,7 @@ class MemoryMailbox:
         self.account = account
         self.folder = folder
         self.read_only = read_only
+        self.rights = frozenset("lr" if read_only else "lrswipkxtea")
         self.messages: list[MemoryMessage] = []
         self.rows = MemoryRows(self.messages)
         self.closed = False

@@ -28,6 +28,7 @@ from mailaccess.store.maildir.deliver import Remove, Transfer
 from mailaccess.store.maildir.flags import Claim, StoreFlags
 from mailaccess.store.maildir.reading import Reader
 from mailaccess.store.query import Query
+from mailaccess.store.rights import EVERYTHING, LOOK, Rights
 
 if TYPE_CHECKING:
     from mailaccess.store.maildir.shared import SharedMailbox
@@ -67,6 +68,13 @@ class MaildirMailbox:
         The mailbox.
         """
         return self._shared.name
+
+    @property
+    def rights(self) -> Rights:
+        """
+        All of them, or to look only.
+        """
+        return LOOK if self.read_only else EVERYTHING
 
     @property
     def uid_validity(self) -> int:

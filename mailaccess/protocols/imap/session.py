@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ...interfaces import KEYWORD_BIT, SYSTEM_FLAGS, Changes, IMailbox
+from ...errors import MailboxReadOnly, NotPermitted
+from ...interfaces import DELETED, KEYWORD_BIT, SEEN, SYSTEM_FLAGS, Changes, IMailbox
 from .registry import State
 
 if TYPE_CHECKING:
@@ -209,8 +210,25 @@ class Session:
 
     def permanent_flags(self) -> bytes:
         """
-        What STORE can change for good (RFC 3501 section 7.1).
+        What STORE can change for good (RFC 3501 section 7.1), by the rights there are (RFC 4314
+        section 5.1.1).
         """
-        if self.selected.read_only:
-            return b""
-        return self.flag_list() + b" \\*"
+        rights = self.selected.rights
+        names = [
+            name for bit, name in _SYSTEM if {SEEN: "s", DELETED: "t"}.get(bit, "w") in rights
+        ]
+        if "w" in rights:
+            names += [keyword.encode("ascii") for keyword in self.selected.keywords]
+            names.append(b"\\*")
+        return b" ".join(names)
+
+    def must_have(self, letters: str) -> None:
+        """
+        Go on only if one of these rights is there in the selected mailbox.
+
+        @raise MailboxReadOnly: it was selected read-only
+        @raise NotPermitted: it was not
+        """
+        selected = self.selected
+        if not any(each in selected.rights for each in letters):
+            raise MailboxReadOnly if selected.read_only else NotPermitted

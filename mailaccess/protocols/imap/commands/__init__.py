@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ..registry import Extension
 from . import (
+    acl,
     append,
     authenticate,
     base,
@@ -42,6 +43,7 @@ EXTENSIONS: tuple[Extension, ...] = (
     login.extension,
     authenticate.extension,
     namespace.extension,
+    acl.extension,
     select.extension,
     mailboxes.extension,
     subscribe.extension,

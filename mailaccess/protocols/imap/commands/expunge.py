@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ....errors import MailboxReadOnly
 from ....wire.grammar.names import sequence_set
 from ....wire.sequence import SequenceSet
 from ..arguments import uids_meant
@@ -23,8 +22,7 @@ async def expunge(session: Session) -> None:
 
     RFC 3501 section 6.4.3.
     """
-    if session.selected.read_only:
-        raise MailboxReadOnly
+    session.must_have("e")
     await session.selected.expunge()
 
 
@@ -35,8 +33,7 @@ async def uid_expunge(session: Session, messages: Annotated[SequenceSet, sequenc
 
     RFC 4315 section 2.1.
     """
-    if session.selected.read_only:
-        raise MailboxReadOnly
+    session.must_have("e")
     uids = uids_meant(session, messages, by_uid=True)
     if uids:
         await session.selected.expunge(uids)

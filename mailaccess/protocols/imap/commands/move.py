@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ....errors import MailboxReadOnly, NoSuchMailbox
+from ....errors import NoSuchMailbox
 from ....interfaces import IMovesMessages
 from ....wire.grammar.names import mailbox, sequence_set
 from ....wire.sequence import SequenceSet
@@ -56,8 +56,7 @@ async def _move(
     """
     selected = session.selected
     uids = uids_meant(session, messages, by_uid=by_uid)
-    if selected.read_only:
-        raise MailboxReadOnly
+    session.must_have("e")
     if not uids:
         return Reply("Nothing to move")
     try:

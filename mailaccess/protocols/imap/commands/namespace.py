@@ -4,6 +4,9 @@ NAMESPACE: RFC 2342.
 
 from __future__ import annotations
 
+from ....interfaces import ISharesMailboxes
+from ....wire import utf7
+from ....wire.writer import string
 from ..registry import Extension, State
 from ..session import Session
 
@@ -13,8 +16,11 @@ extension = Extension("NAMESPACE", capabilities=(b"NAMESPACE",))
 @extension.command(b"NAMESPACE", State.LOGGED_IN)
 async def namespace(session: Session) -> None:
     """
-    All names are the user's own; there are no other users' and no shared ones.
+    The user's own names, and those that many share, if there are any; there are no other users'.
 
     RFC 2342 section 5.
     """
-    session.untagged(b'NAMESPACE (("" "/")) NIL NIL')
+    offered = session.store_offers(ISharesMailboxes)
+    prefixes = session.account.shared if offered else ()
+    shared = b"".join([b'(%b "/")' % string(utf7.encode(each)) for each in prefixes])
+    session.untagged(b'NAMESPACE (("" "/")) NIL ' + (b"(%b)" % shared if shared else b"NIL"))

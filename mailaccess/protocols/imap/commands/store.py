@@ -8,7 +8,7 @@ from typing import Annotated
 
 import attrs
 
-from ....errors import MailboxReadOnly, MessageGone
+from ....errors import MessageGone
 from ....wire.cursor import Cursor
 from ....wire.grammar.names import flags, sequence_set
 from ....wire.sequence import SequenceSet
@@ -89,8 +89,7 @@ async def _change(
     """
     mailbox = session.selected
     uids = uids_meant(session, messages, by_uid=by_uid)
-    if mailbox.read_only:
-        raise MailboxReadOnly
+    session.must_have("stw")
     if not uids:
         return False
     stored = await mailbox.store(uids, wanted.operation, names)

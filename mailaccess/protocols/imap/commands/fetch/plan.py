@@ -274,7 +274,7 @@ async def _mark_seen(plan: Plan, batch: Batch) -> list[bytes]:
     """
     tails = [b""] * len(batch.rows)
     mailbox = batch.mailbox
-    if not plan.sets_seen or mailbox.read_only:
+    if not plan.sets_seen or "s" not in mailbox.rights:
         return tails
     unseen = [at for at, mask in enumerate(batch.of(mailbox.rows.flags)) if not mask & SEEN]
     if not unseen:

@@ -214,9 +214,7 @@ class Session:
         section 5.1.1).
         """
         rights = self.selected.rights
-        names = [
-            name for bit, name in _SYSTEM if {SEEN: "s", DELETED: "t"}.get(bit, "w") in rights
-        ]
+        names = [name for bit, name in _SYSTEM if {SEEN: "s", DELETED: "t"}.get(bit, "w") in rights]
         if "w" in rights:
             names += [keyword.encode("ascii") for keyword in self.selected.keywords]
             names.append(b"\\*")

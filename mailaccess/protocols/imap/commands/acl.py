@@ -23,16 +23,14 @@ _VIRTUAL = {"c": "k", "d": "xte"}
 """RFC 4314 section 2.1.1: rights of older clients, shown where one of these is there."""
 
 
-def _logged_in(session: Session) -> bool:
-    return session.connection.visit is not None
+def words(session: Session) -> tuple[bytes, ...]:
+    """
+    Announced when it is known whose mailboxes they are: without namespaces there are no rights.
+    """
+    return () if session.connection.visit is None else (b"ACL", b"RIGHTS=kxte")
 
 
-extension = Extension(
-    "ACL",
-    capabilities=(b"ACL", b"RIGHTS=kxte"),
-    requires=ISharesMailboxes,
-    condition=_logged_in,
-)
+extension = Extension("ACL", requires=ISharesMailboxes, words=words)
 
 
 class KeptElsewhere(NotPermitted):

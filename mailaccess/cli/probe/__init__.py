@@ -16,12 +16,33 @@ from collections.abc import Iterator
 
 from ..command import Command, Failed
 from . import clear, secure
-from .probing import BAD, Check, Finding, NoTLS, Probe, run
+from .logins import BINDINGS, MECHANISMS, Distrusted, log_in
+from .probing import BAD, OK, Check, Finding, NoTLS, Probe, run
 from .tlsfacts import certificate_of, identity_problem, verifying
 from .wire import Gone, Target
 
 _PORTS = {143: ("imap", False), 993: ("imap", True), 110: ("pop3", False), 995: ("pop3", True)}
-MECHANISMS = ("PLAIN", "LOGIN", "LOGIN command", "USER")
+_CLEAR = (
+    clear.offers_in_the_clear,
+    clear.password_in_the_clear,
+    clear.literal_in_the_clear,
+    clear.sasl_in_the_clear,
+)
+_STARTTLS = (clear.starttls_injection, clear.starttls_split)
+_SECURE = (
+    clear.starttls_twice,
+    secure.certificate,
+    secure.versions,
+    secure.ciphers,
+    secure.alpn,
+    secure.offers_inside_tls,
+    secure.sasl_cancel,
+)
+_EVERY: tuple[Check, ...] = (*_CLEAR, clear.http_on_the_port, *_STARTTLS, *_SECURE)
+
+
+def _group(check: Check) -> str:
+    return check.__name__.replace("_", "-")
 
 
 def _arguments(parser: ArgumentParser) -> None:
@@ -34,12 +55,25 @@ def _arguments(parser: ArgumentParser) -> None:
     how.add_argument("--starttls", action="store_true", help="TLS by STARTTLS or STLS")
     how.add_argument("--clear", action="store_true", help="no TLS: look at the clear part only")
     parser.add_argument("-m", "--mech", default="", choices=MECHANISMS, help="how to log in")
+    parser.add_argument(
+        "--binding",
+        default=BINDINGS[0],
+        choices=BINDINGS,
+        help="channel binding for the mechanisms with -PLUS",
+    )
     parser.add_argument("-u", "--user", default="", help="log in, too; asks for the password")
     parser.add_argument("--stdin", action="store_true", help="read the password from input")
     parser.add_argument(
         "--ca", default="", metavar="FILE", help="PEM file with authorities to trust"
     )
     parser.add_argument("--name", default="", help="the name to expect in the certificate")
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="GROUP",
+        choices=[_group(each) for each in _EVERY],
+        help="make only these checks; may be said more than once",
+    )
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds for each step")
     parser.add_argument("--transcript", action="store_true", help="print all that was said")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -53,9 +87,13 @@ def _run(chosen: Namespace) -> int:
             pass
     except (Gone, NoTLS, OSError) as error:
         raise Failed(f"{chosen.host}: {error}") from None
-    found = run(probe, _checks(probe))
+    found = run(probe, (it for it in _checks(probe) if _group(it) in (chosen.only or _group(it))))
     if chosen.user:
-        found += run(probe, iter([lambda it: _login(it, chosen, password)]))
+
+        def login(it: Probe) -> Iterator[Finding]:
+            return _login(it, chosen, password)
+
+        found += run(probe, iter([login]))
     if chosen.json:
         print(json.dumps(_as_json(probe, found), indent=1, ensure_ascii=False))
     else:
@@ -93,22 +131,12 @@ def _password(chosen: Namespace) -> str:
 
 def _checks(probe: Probe) -> Iterator[Check]:
     if probe.has_clear:
-        yield clear.offers_in_the_clear
-        yield clear.password_in_the_clear
-        yield clear.literal_in_the_clear
-        yield clear.sasl_in_the_clear
+        yield from _CLEAR
     yield clear.http_on_the_port
     if probe.starttls:
-        yield clear.starttls_injection
-        yield clear.starttls_split
-        yield clear.starttls_twice
+        yield from _STARTTLS
     if probe.has_tls:
-        yield secure.certificate
-        yield secure.versions
-        yield secure.ciphers
-        yield secure.alpn
-        yield secure.offers_inside_tls
-        yield secure.sasl_cancel
+        yield from _SECURE
 
 
 def _login(probe: Probe, chosen: Namespace, password: str) -> Iterator[Finding]:
@@ -124,7 +152,12 @@ def _login(probe: Probe, chosen: Namespace, password: str) -> Iterator[Finding]:
         if problem:
             yield Finding("login", BAD, f"not tried: {problem}")
             return
-        yield secure.log_in(it, chosen.mech, chosen.user, password)
+        try:
+            reply = log_in(it, secured, chosen.mech, chosen.user, password, chosen.binding)
+        except Distrusted as error:
+            yield Finding("login", BAD, f"broken off: {error}")
+        else:
+            yield Finding("login", OK if reply.kind == "ok" else BAD, reply.text)
 
 
 def _as_json(probe: Probe, found: list[Finding]) -> dict[str, object]:
@@ -144,7 +177,7 @@ def _as_json(probe: Probe, found: list[Finding]) -> dict[str, object]:
 def _print(probe: Probe, found: list[Finding], transcript: bool) -> None:
     if transcript:
         print("\n".join(map(str, probe.transcript)), end="\n\n")
-    width = max(len(each.check) for each in found)
+    width = max((len(each.check) for each in found), default=0)
     for each in found:
         print(f"{each.verdict:4}  {each.check:{width}}  {each.text}")
 

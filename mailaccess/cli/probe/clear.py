@@ -62,7 +62,7 @@ def _looked_at(reply: Reply) -> bool:
     return any(each in said for each in _WRONG)
 
 
-_POLICY = ("TLS", "SSL", "PRIVACY", "ENCRYPT", "SECURE")
+_POLICY = ("TLS", "SSL", "PRIVACY", "ENCRYPT", "SECURE", "LAYER")
 _WRONG = ("AUTHENTICATIONFAILED", "[AUTH]", "AUTHENTICATION FAILED", "LOGIN FAILED")
 """What servers say of a password that is wrong, and of one that they do not look at."""
 

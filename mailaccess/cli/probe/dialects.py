@@ -100,18 +100,6 @@ class Dialect:
         """
         raise NotImplementedError
 
-    def plain(self, name: str, password: str) -> Reply:
-        """
-        All of AUTHENTICATE PLAIN.
-        """
-        return self.finish("PLAIN", self.authenticate("PLAIN"), name, password)
-
-    def login_sasl(self, name: str, password: str) -> Reply:
-        """
-        All of AUTHENTICATE LOGIN.
-        """
-        return self.finish("LOGIN", self.authenticate("LOGIN"), name, password)
-
     def finish(self, mechanism: str, reply: Reply, name: str, password: str) -> Reply:
         """
         The rest of C{PLAIN} or C{LOGIN} after what the server said first.

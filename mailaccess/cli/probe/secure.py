@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .dialects import IMAP, POP3
 from .probing import BAD, OK, WARN, Finding, NoTLS, Probe
 from .tlsfacts import (
     BROKEN,
@@ -153,17 +152,3 @@ def sasl_cancel(probe: Probe) -> Iterator[Finding]:
     verdict = OK if reply.kind == right and usable else WARN
     after = "" if usable else ", and the session is not usable afterwards"
     yield Finding("sasl-cancel", BAD if reply.kind == "ok" else verdict, reply.text + after)
-
-
-def log_in(it: IMAP | POP3, mechanism: str, name: str, password: str) -> Finding:
-    """
-    A login with a name and a password that are somebody's.
-    """
-    way = mechanism.upper()
-    if way in ("", "PLAIN"):
-        reply = it.plain(name, password)
-    elif way == "LOGIN":
-        reply = it.login_sasl(name, password)
-    else:
-        reply = it.login(name, password)
-    return Finding("login", OK if reply.kind == "ok" else BAD, reply.text)

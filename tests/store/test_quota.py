@@ -99,7 +99,7 @@ def test_the_nearest_limit_says_how_full_it_is() -> None:
 
 
 async def test_the_sums_follow_everything_that_comes_and_goes(site: Site) -> None:
-    """Uploads, deliveries, copies, moves, expunges, deleted and renamed mailboxes, other programs."""
+    """Uploads, deliveries, copies, moves, expunges, mailboxes, other programs."""
     limited(site, 10**6)
     account = await site.account()
     await account.create("Work")
@@ -193,7 +193,7 @@ async def test_deliveries_count_before_an_upload(site: Site) -> None:
 
 
 async def test_of_two_that_race_for_the_last_room_one_gets_it(site: Site) -> None:
-    """Both are admitted; the transaction that makes them durable decides, also between processes."""
+    """Both are admitted; the transaction that makes them durable decides."""
     limited(site, SIZE)
     accounts = site.accounts(), site.accounts()
     uploads = []

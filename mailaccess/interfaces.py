@@ -402,6 +402,18 @@ class ISharesMailboxes(Interface):
         """
 
 
+class IKeepsUniqueIds(Interface):
+    """
+    Optional power of an L{IMailbox}: POP3 clients know its messages by names of their own, which
+    another server gave them (RFC 1939 section 7).
+    """
+
+    async def unique_ids() -> Mapping[int, bytes]:
+        """
+        By UID, where a message has one that is not made from its UID and UIDVALIDITY.
+        """
+
+
 class IUpload(Interface):
     """
     One APPEND of one or more messages (RFC 3502: all or none).

@@ -21,6 +21,7 @@ def commands() -> Sequence[Command]:
     All subcommands, in the order of the help.
     """
     from . import (
+        adopt,
         check,
         explain,
         foreign,
@@ -31,6 +32,7 @@ def commands() -> Sequence[Command]:
         passwd,
         policydiff,
         probe,
+        release,
     )
 
     return (
@@ -43,6 +45,8 @@ def commands() -> Sequence[Command]:
         ldap_doctor.command,
         passwd.command,
         fsck.command,
+        adopt.command,
+        release.command,
         options.command,
     )
 

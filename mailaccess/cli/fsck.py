@@ -51,12 +51,12 @@ def _run(chosen: Namespace) -> int:
         raise Failed("give an account or --all")
     settings = load(chosen.file)
     worst = WELL
-    for name, path in _accounts(settings, chosen.account):
+    for name, path in maildirs_of(settings, chosen.account):
         worst = max(worst, _account(chosen, name, path))
     return worst
 
 
-def _accounts(settings: Settings, account: str | None) -> Iterator[tuple[str, str]]:
+def maildirs_of(settings: Settings, account: str | None) -> Iterator[tuple[str, str]]:
     """
     Names and Maildirs. All accounts are those of password files, and the directories where
     accounts of others would be, by the name of the directory.

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import attrs
 
 from mailaccess.auth.issuer import address_fault
+from mailaccess.store.maildir.uniqueids import Pattern
 
 
 class WrongValue(ValueError):
@@ -157,6 +158,23 @@ class Template:
             raise WrongValue(f"knows no {{{wrong[0]}}}; use {{user}}, {{local}} or {{domain}}")
         if not fields & {"user", "local"}:
             raise WrongValue("is the same for every user; put {user} or {local} into it")
+        return text
+
+
+@attrs.frozen
+class UniqueIdFormat:
+    """
+    How a Dovecot made unique-ids for POP3.
+    """
+
+    title: str = "`pop3_uidl_format` as in Dovecot"
+
+    def read(self, value: Any) -> str:
+        text = Text().read(value)
+        try:
+            Pattern(text)
+        except ValueError as error:
+            raise WrongValue(f"cannot be used: {error}; write what Dovecot had") from None
         return text
 
 

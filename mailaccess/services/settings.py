@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import attrs
 
 from mailaccess.auth.sasl import MECHANISMS
+from mailaccess.store.maildir.uniqueids import USUAL
 
 from .kinds import (
     Addresses,
@@ -27,6 +28,7 @@ from .kinds import (
     Switch,
     Template,
     Text,
+    UniqueIdFormat,
     Words,
 )
 from .ldapsettings import LDAPSettings
@@ -68,6 +70,12 @@ class MailSettings:
         "when flags are written into file names, where other programs see them",
     )
     domain: str = option(Text(what="domain"), "", "added to user names that come without one")
+    pop3_uidl_format: str = option(
+        UniqueIdFormat(),
+        USUAL,
+        "that of the Dovecot which Maildirs come from, so that POP3 clients know their messages"
+        " again",
+    )
 
     quota_warning: int = option(
         Number(0, 100), 90, "percent of a quota from which on users are warned; 0 for never"

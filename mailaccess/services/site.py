@@ -33,6 +33,7 @@ from mailaccess.interfaces import IAccounts
 from mailaccess.protocols.limits import Limits
 from mailaccess.protocols.sweep import Sweep
 from mailaccess.store.accounts import MaildirAccounts
+from mailaccess.store.maildir.uniqueids import Pattern
 from mailaccess.store.options import Mirror, StoreOptions
 
 from .directories import directory
@@ -286,6 +287,7 @@ def maildirs(
         subdirectory=mail.maildir,
         mirror=cast(Mirror, mail.mirror),
         message_limit=message_size,
+        unique_ids=Pattern(mail.pop3_uidl_format),
     )
     return MaildirAccounts(home_template(mail.home), reactor, options)
         allowance=quotas,

@@ -10,6 +10,7 @@ from typing import Literal
 import attrs
 
 from mailaccess.interfaces import Identity
+from mailaccess.store.maildir.uniqueids import Pattern
 from mailaccess.store.quota import Allowance
 
 Mirror = Literal["immediate", "lazy", "never"]
@@ -31,6 +32,8 @@ class StoreOptions:
     @ivar open_indexes: accounts whose database is open at one time, in each thread
     @ivar text_limit: octets of what is kept of an account's messages to answer faster, about; it is
         as long as their text
+    @ivar unique_ids: how the Dovecot that Maildirs come from made unique-ids for POP3, if not as
+        usual
     @ivar poll_interval: seconds between looks where the kernel gives no more watches
     @ivar allowance: what an account may hold; None where nobody said anything, and C{maildirsize}
         counts
@@ -44,6 +47,7 @@ class StoreOptions:
     idle_accounts: int = 200
     open_indexes: int = 200
     text_limit: int = 4 * 1024 * 1024 * 1024
+    unique_ids: Pattern | None = None
     poll_interval: float = 1.0
     allowance: Callable[[Identity], Allowance | None] = _nothing_said
     quota_warning: int = 90

@@ -4,13 +4,13 @@ The maildrop of a POP3 session: the INBOX as it was at the login, and what the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
 
 from ...errors import BadSyntax, Refused
-from ...interfaces import SEEN, IMailbox, IMailUser
+from ...interfaces import SEEN, IKeepsUniqueIds, IMailbox, IMailUser
 from ...wire.pop3 import message_number
 
 
@@ -22,6 +22,9 @@ class NoSuchMessage(Refused):
     public = "no such message"
 
 
+_UNKNOWN: Mapping[int, bytes] = {}
+
+
 @attrs.define(eq=False)
 class Maildrop:
     """
@@ -30,6 +33,7 @@ class Maildrop:
     @ivar unlock: gives back exclusive access
     @ivar deleted: numbers marked by DELE
     @ivar retrieved: numbers that RETR gave out
+    @ivar kept: unique-ids by UID that another server gave out
     """
 
     mailbox: IMailbox
@@ -38,6 +42,7 @@ class Maildrop:
     retrieved: set[int] = attrs.field(factory=set)
     count: int = 0
     total: int = 0
+    kept: Mapping[int, bytes] = _UNKNOWN
 
     def __attrs_post_init__(self) -> None:
         # Nobody calls sync on this view, so its rows stay as they are.
@@ -75,7 +80,16 @@ class Maildrop:
         """
         The same for as long as the message lives, and for no other: UID and UIDVALIDITY (DS-15).
         """
-        return b"%08x%08x" % (self.mailbox.rows.uids[number - 1], self.mailbox.uid_validity)
+        uid = self.mailbox.rows.uids[number - 1]
+        return self.kept.get(uid) or b"%08x%08x" % (uid, self.mailbox.uid_validity)
+
+    async def learn_unique_ids(self) -> None:
+        """
+        To be called before L{unique_id}: those that another server gave out are kept elsewhere.
+        """
+        if self.kept is _UNKNOWN:
+            keeper = IKeepsUniqueIds(self.mailbox, None)
+            self.kept = await keeper.unique_ids() if keeper is not None else {}
 
     async def octets(self, number: int) -> bytes:
         """

@@ -49,6 +49,7 @@ async def uidl(server: POP3Server, arguments: list[bytes]) -> None:
     RFC 1939 section 7.
     """
     drop = server.maildrop
+    await drop.learn_unique_ids()
     if arguments:
         number = drop.number(arguments[0])
         server.ok(b"%d %b" % (number, drop.unique_id(number)))

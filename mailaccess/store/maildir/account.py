@@ -22,14 +22,14 @@ from mailaccess.errors import InUse, NoSuchMailbox, StoreFailed
 from mailaccess.interfaces import IAccount, IMovesMessages, MailboxInfo, Status
 from mailaccess.store import names
 from mailaccess.store.disk import Disk, Tree, refusal
-from mailaccess.store.maildir import counting, derived, folders, index, reserve
+from mailaccess.store.maildir import counting, derived, folders, index, reserve, utf8
+from mailaccess.store.maildir.adopt import Adopt
 from mailaccess.store.maildir.deliver import Transfer
 from mailaccess.store.maildir.index import Box, Index
 from mailaccess.store.maildir.ledger import Delta, Job, Ledger
 from mailaccess.store.maildir.mailbox import MaildirMailbox
 from mailaccess.store.maildir.recall import Recall
 from mailaccess.store.maildir.shared import SharedMailbox
-from mailaccess.store.maildir.take import Adopt
 from mailaccess.store.maildir.upload import Upload
 from mailaccess.store.maildir.usage import Usage
 from mailaccess.store.quota import IKeepsToQuota, Quota
@@ -80,6 +80,7 @@ class MaildirAccount:
         """
         try:
             folders.make_root(self.tree.disk, self.tree.path)
+            utf8.rename_all(self.tree)
         except OSError as error:
             raise refusal(error, "opening the Maildir") from error
         folders.remove_leftovers(self.tree.path)
@@ -288,7 +289,11 @@ class MaildirAccount:
         with self.reading():
             box = self.index.box_at(directory)
         if box is None:
-            box = await self.submit(Adopt(directory))
+            job = Adopt(directory, self.options.unique_ids)
+            box = await self.submit(job)
+            for doubt in job.doubts:
+                told = f"{job.source} in {name}: {doubt}"
+                self.log.warn("{user}: {doubt}", user=self.name, doubt=told)
         return box
 
     def _there(self, directory: str) -> bool:

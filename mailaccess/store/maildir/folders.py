@@ -20,7 +20,7 @@ from mailaccess.errors import (
 )
 from mailaccess.store import names
 from mailaccess.store.disk import Disk, Tree
-from mailaccess.store.maildir import index
+from mailaccess.store.maildir import courier, index, utf8
 from mailaccess.store.maildir.filename import sizes_of
 from mailaccess.store.maildir.intents import Step
 from mailaccess.store.maildir.ledger import Job, Ledger
@@ -371,15 +371,28 @@ def load_subscriptions(disk: Disk, tree: Tree) -> list[str]:
         with tree.open() as at:
             text = os.fsdecode(disk.read(SUBSCRIPTIONS, at, _LARGEST))
     except FileNotFoundError:
-        return []
+        return _courier_subscriptions(disk, tree)
     second = text.startswith("V\t2\n")
-    found = []
+    found: list[str] = []
     for line in text.split("\n")[2 if second else 0 :]:
         if not line:
             continue
         if second:
             line = re.sub("\x01.", lambda e: _ESCAPES.get(e[0], e[0]), line.replace("\t", "."))
-        name = names.INBOX if line.upper() == names.INBOX else names.name_of(f".{line}")
-        if name is not None and name not in found:
-            found.append(name)
+        _add_name(found, line)
     return found
+
+
+def _courier_subscriptions(disk: Disk, tree: Tree) -> list[str]:
+    found: list[str] = []
+    with contextlib.suppress(FileNotFoundError), tree.open() as at:
+        text = os.fsdecode(disk.read(courier.SUBSCRIBED, at, _LARGEST))
+        for line in courier.subscriptions(text):
+            _add_name(found, line)
+    return found
+
+
+def _add_name(found: list[str], line: str) -> None:
+    name = names.INBOX if line.upper() == names.INBOX else utf8.name_of(f".{line}")
+    if name is not None and name not in found:
+        found.append(name)

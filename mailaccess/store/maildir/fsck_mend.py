@@ -13,6 +13,7 @@ from mailaccess.interfaces import KEYWORD_BIT
 from mailaccess.message.lineends import crlf_size
 from mailaccess.store.disk import Tree
 from mailaccess.store.maildir import folders, index, scan
+from mailaccess.store.maildir.adopt import Adopt
 from mailaccess.store.maildir.columns import Row
 from mailaccess.store.maildir.filename import base_of, flags_of
 from mailaccess.store.maildir.flags import Mirror
@@ -20,7 +21,6 @@ from mailaccess.store.maildir.index import Box
 from mailaccess.store.maildir.ledger import Job, Ledger
 from mailaccess.store.maildir.take import (
     VALIDITY,
-    Adopt,
     Take,
     keyword_for_later,
     write_keywords,
@@ -209,11 +209,13 @@ def mailbox(ledger: Ledger, directory: str, whats: Set[str]) -> None:
             after = done(ledger.run([Mirror(box.id, after)]))
 
 
-def take_in(ledger: Ledger, directory: str) -> None:
+def take_in(ledger: Ledger, directory: str, job: Adopt | None = None) -> None:
     """
     Look at the directories, and have the record say what is there.
+
+    @param job: how the mailbox is taken over where the record does not have it
     """
-    box = done(ledger.run([Adopt(directory)]))
+    box = done(ledger.run([job or Adopt(directory)]))
     for _ in range(_LOOKS):
         sighting = scan.look(ledger.tree, ledger.path, box.id, True)
         if not sighting or done(ledger.run([Take(box.id, sighting)])) is not None:

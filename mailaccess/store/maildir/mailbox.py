@@ -5,7 +5,7 @@ One session's view of a mailbox.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,13 @@ from mailaccess.interfaces import (
     Changes,
     Copied,
     Description,
+    IKeepsUniqueIds,
     IMailbox,
     IMovesMessages,
     Stored,
 )
 from mailaccess.store import search
+from mailaccess.store.maildir import uniqueids
 from mailaccess.store.maildir.columns import Row
 from mailaccess.store.maildir.deliver import Remove, Transfer
 from mailaccess.store.maildir.flags import Claim, StoreFlags
@@ -37,7 +39,7 @@ _REMOVE_SLICE = 500
 _MANY = 1000
 
 
-@implementer(IMailbox, IMovesMessages)
+@implementer(IMailbox, IMovesMessages, IKeepsUniqueIds)
 class MaildirMailbox:
     """
     A mailbox that one session has selected.
@@ -382,6 +384,17 @@ class MaildirMailbox:
         if data is None:
             raise MessageGone
         return data
+
+    async def unique_ids(self) -> Mapping[int, bytes]:
+        """
+        What POP3 clients know messages by, where another server told them.
+        """
+        return await self._shared.account.in_thread(self._unique_ids)
+
+    def _unique_ids(self) -> Mapping[int, bytes]:
+        with self._shared.account.tree.open(self._shared.box.directory) as at:
+            found = uniqueids.load(self._shared.account.tree.disk, at)
+        return {uid: text.encode("ascii") for uid, text in found.items()}
 
     async def aside(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """

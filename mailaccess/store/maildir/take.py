@@ -14,55 +14,15 @@ import time
 from mailaccess.errors import LimitReached
 from mailaccess.interfaces import KEYWORD_BIT
 from mailaccess.store.disk import Tree
-from mailaccess.store.maildir import index, uidlist
+from mailaccess.store.maildir import dovecot, index, uidlist
 from mailaccess.store.maildir.columns import Row
 from mailaccess.store.maildir.filename import base_of, flags_of, unique
 from mailaccess.store.maildir.index import Box
 from mailaccess.store.maildir.ledger import Delta, Job, Ledger
 from mailaccess.store.maildir.scan import Arrival, Sighting, order
 
-KEYWORDS = "dovecot-keywords"
 VALIDITY = "uidvalidity"
 _RESERVED_FOR_LATER = "unnamed-"
-_LARGEST = 64 * 1024
-
-
-class Adopt(Job):
-    """
-    Give a directory its row in the record. Returns the L{Box}.
-    """
-
-    def __init__(self, directory: str) -> None:
-        self.directory = directory
-
-    def apply(self, ledger: Ledger) -> Box:
-        """
-        UIDVALIDITY as listed; greater than any before if there is no list (DS-04).
-        """
-        box = ledger.index.box_at(self.directory)
-        if box is not None:
-            return box
-        with ledger.tree.open(self.directory) as at:
-            for name in ("new", "tmp"):
-                with contextlib.suppress(FileExistsError):
-                    ledger.disk.mkdir(name, at)
-            before = uidlist.load(ledger.disk, at)
-            keywords = load_keywords(ledger.tree, self.directory)
-        if before is None:
-            validity = next_validity(ledger)
-            write_list(ledger.tree, self.directory, validity, 1)
-            box = ledger.index.add_box(self.directory, validity, 1)
-        else:
-            box = ledger.index.add_box(self.directory, before.uid_validity, before.uid_next)
-            if not before.ours:
-                entries = [(uid, base) for base, uid in before.uids.items()]
-                write_list(
-                    ledger.tree, self.directory, before.uid_validity, before.uid_next, entries
-                )
-        box.first_recent = box.uid_next
-        box.keywords = keywords
-        ledger.index.save(box)
-        return box
 
 
 class Take(Job):
@@ -232,16 +192,8 @@ def load_keywords(tree: Tree, directory: str) -> list[str]:
     """
     The keywords of a mailbox, in the order of their letters, from the file that Dovecot has too.
     """
-    try:
-        with tree.open(directory) as at:
-            text = os.fsdecode(tree.disk.read(KEYWORDS, at, _LARGEST))
-    except OSError:
-        return []
-    found: dict[int, str] = {}
-    for line in text.split("\n"):
-        number, _, name = line.partition(" ")
-        if number.isascii() and number.isdigit() and len(number) < 3 and name:
-            found[int(number)] = name
+    with tree.open(directory) as at:
+        found = dovecot.load_keywords(tree.disk, at)
     highest = max((n for n in found if n < index.MAX_KEYWORDS), default=-1)
     return [found.get(n, keyword_for_later(n)) for n in range(highest + 1)]
 
@@ -270,7 +222,7 @@ def write_keywords(tree: Tree, box: Box) -> None:
     Make the names of a mailbox's keywords durable.
     """
     lines = [f"{number} {name}\n" for number, name in enumerate(box.keywords)]
-    tree.replace(KEYWORDS, os.fsencode("".join(lines)), box.directory)
+    tree.replace(dovecot.KEYWORDS, os.fsencode("".join(lines)), box.directory)
 
 
 def keyword_for_later(number: int) -> str:
@@ -296,12 +248,15 @@ def write_list(
 
 def next_validity(ledger: Ledger) -> int:
     """
-    A UIDVALIDITY greater than all that this account ever had, kept in a file of its own so that it
-    outlives the record; the time, unless the clock went back.
+    A UIDVALIDITY greater than all that this account ever had, also with Dovecot, kept in a file of
+    its own so that it outlives the record; the time, unless the clock went back.
     """
     last = 0
     with ledger.tree.open(index.DIRECTORY) as at, contextlib.suppress(OSError, ValueError):
         last = int(ledger.disk.read(VALIDITY, at, 20))
+    if not last:
+        with ledger.tree.open() as at:
+            last = dovecot.last_validity(ledger.disk, at)
     row = ledger.index.run("SELECT max(uid_validity) FROM mailbox").fetchone()
     value = max(int(time.time()), last + 1, (row[0] or 0) + 1) % (2**32 - 1) or 1
     ledger.tree.replace(VALIDITY, str(value).encode("ascii"), index.DIRECTORY)

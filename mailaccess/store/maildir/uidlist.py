@@ -17,13 +17,13 @@ Not C{,U=} in file names: that would rename every file of a mailbox that is take
 programs would take them for new ones; and a file moved between mailboxes by hand would bring a
 wrong UID.
 
-Dovecot's and Courier's lists are read where there is none of ours.
+Where there is none of ours, L{mailaccess.store.maildir.before} reads what another server left.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -43,110 +43,67 @@ class UidList:
     """
     What a list says.
 
+    @ivar uid_validity: 0 if it does not say: the mailbox gets a new one
     @ivar uids: UID by base
-    @ivar ours: it has our own form
+    @ivar source: who wrote it: C{mailaccess}, C{dovecot}, C{courier}; empty for nobody
+    @ivar unique_ids: by UID, what POP3 clients know messages by
+    @ivar extensions: by UID, fields of Dovecot's as they stand there
+    @ivar header: words of Dovecot's header other than UIDVALIDITY and the next UID
+    @ivar doubts: what is wrong with it, for people
     """
 
     uid_validity: int
     uid_next: int
     uids: Mapping[str, int]
-    ours: bool
+    source: str = "mailaccess"
+    unique_ids: Mapping[int, str] = attrs.field(factory=dict)
+    extensions: Mapping[int, str] = attrs.field(factory=dict)
+    header: str = ""
+    doubts: Sequence[str] = ()
 
 
 def load(disk: Disk, at: int) -> UidList | None:
     """
-    The list of the mailbox whose directory this is: ours, else Dovecot's, else Courier's, else
-    None. Lines that make no sense are passed over.
+    Our list of the mailbox whose directory this is, or None. Lines that make no sense are passed
+    over.
     """
-    for name, parse in (
-        (FILE, parse_ours),
-        ("dovecot-uidlist", parse_dovecot),
-        ("courierimapuiddb", parse_courier),
-    ):
-        try:
-            data = disk.read(name, at, _LARGEST)
-        except OSError:
-            continue
-        found = parse(os.fsdecode(data))
-        if found is not None:
-            return found
-    return None
+    try:
+        return parse_ours(os.fsdecode(disk.read(FILE, at, _LARGEST)))
+    except OSError:
+        return None
 
 
 def parse_ours(text: str) -> UidList | None:
     """
-    Our own form. A line without its end is one that a crash cut off.
+    Our own form. A line without its end is one that a crash cut off; a later line for the same UID
+    or the same base is right.
     """
     lines = text.split("\n")[:-1]
     if not lines or not lines[0].startswith(_HEADER):
         return None
-    validity = _number(lines[0][len(_HEADER) :])
+    validity = number(lines[0][len(_HEADER) :])
     if not validity:
         return None
-    uid_next, uids = _pairs(lines[1:])
-    return UidList(validity, uid_next, uids, True)
-
-
-def _pairs(lines: Iterable[str]) -> tuple[int, dict[str, int]]:
-    """
-    Lines of a UID and a base; a later line for the same UID or the same base is right.
-    """
     by_uid: dict[int, str] = {}
     highest = 0
     reserved = 1
-    for line in lines:
+    for line in lines[1:]:
         first, _, base = line.partition(" ")
         if first == "R":
-            reserved = max(reserved, _number(base))
-        elif uid := _number(first):
+            reserved = max(reserved, number(base))
+        elif uid := number(first):
             by_uid[uid] = base
             highest = max(highest, uid)
     uids = {base: uid for uid, base in by_uid.items() if base}
-    return max(reserved, highest + 1), uids
+    return UidList(validity, max(reserved, highest + 1), uids)
 
 
-def parse_dovecot(text: str) -> UidList | None:
+def number(text: str) -> int:
     """
-    Dovecot's form: C{3 V1 N2 Gguid}, then C{uid fields :base}; version 1 without letters and colon.
+    A UID or UIDVALIDITY in decimal, or 0.
     """
-    lines = text.split("\n")
-    head = lines[0].split(" ")
-    validity = uid_next = 0
-    if head[0] == "3":
-        for word in head[1:]:
-            if word[:1] == "V":
-                validity = _number(word[1:])
-            elif word[:1] == "N":
-                uid_next = _number(word[1:])
-        pairs = (
-            f"{line.partition(' ')[0]} {line.partition(' :')[2]}" for line in lines[1:] if line
-        )
-    elif head[0] == "1" and len(head) >= 3:
-        validity, uid_next = _number(head[1]), _number(head[2])
-        pairs = (line for line in lines[1:] if line)
-    else:
-        return None
-    if not validity:
-        return None
-    following, uids = _pairs(pairs)
-    return UidList(validity, max(uid_next, following), _by_base(uids), False)
-
-
-def parse_courier(text: str) -> UidList | None:
-    """
-    Courier's form: C{1 validity next}, then C{uid base}.
-    """
-    found = parse_dovecot(text)
-    return found if text[:2] == "1 " else None
-
-
-def _by_base(uids: Mapping[str, int]) -> dict[str, int]:
-    # Dovecot writes the whole name where the message has not been moved out of new/.
-    return {base.partition(":")[0]: uid for base, uid in uids.items()}
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and int(text) <= _MOST else 0
+    good = len(text) < 12 and text.isascii() and text.isdigit()
+    return int(text) if good and int(text) <= _MOST else 0
 
 
 def text_of(uid_validity: int, reserved: int, entries: Iterable[tuple[int, str]]) -> bytes:

@@ -1,0 +1,105 @@
+"""
+Which Maildirs a command works on, and as whom: C{adopt} and C{release} take paths, or accounts that
+a configuration file knows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+
+from mailaccess.services.config import load
+from mailaccess.services.settings import Settings
+
+from .command import Failed
+from .fsck import maildirs_of
+
+WELL, NOT_ALL, NOT_DONE = 0, 1, 2
+
+_PATIENCE = 1.0
+"""Seconds before progress is shown."""
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """
+    Those that both have.
+    """
+    parser.add_argument(
+        "name", nargs="*", metavar="PATH", help="Maildir; with --config, the name of an account"
+    )
+    parser.add_argument("--config", metavar="FILE", help="the configuration, which knows accounts")
+    parser.add_argument("--all", action="store_true", help="all accounts that have mail")
+    parser.add_argument("--json", action="store_true", help="one JSON object per account")
+
+
+def chosen_maildirs(chosen: Namespace) -> tuple[Settings | None, list[tuple[str, str]]]:
+    """
+    The configuration, if one is given, and names and paths.
+
+    @raise Failed: used wrongly
+    """
+    if bool(chosen.name) == chosen.all:
+        raise Failed("give names, or --all and --config")
+    if chosen.config is None:
+        if chosen.all:
+            raise Failed("--all needs --config")
+        return None, [(path, os.path.abspath(path)) for path in chosen.name]
+    settings = load(chosen.config)
+    if chosen.all:
+        return settings, list(maildirs_of(settings, None))
+    return settings, [each for name in chosen.name for each in maildirs_of(settings, name)]
+
+
+@contextlib.contextmanager
+def as_owner(path: str) -> Iterator[None]:
+    """
+    Root does it as whom the Maildir belongs to: else the server could not write what is made here.
+    """
+    try:
+        found = os.stat(path)
+    except OSError:
+        # Whoever opens it says so.
+        yield
+        return
+    if os.geteuid() != 0 or not found.st_uid:
+        yield
+        return
+    group = os.getegid()
+    os.setegid(found.st_gid)
+    os.seteuid(found.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+
+
+class Progress:
+    """
+    A line for somebody who waits.
+    """
+
+    def __init__(self, account: str) -> None:
+        self._account = account
+        self._start = time.monotonic()
+        self._shown = False
+
+    def tell(self, mailbox: str, number: int, count: int) -> None:
+        """
+        What is done, after a moment and on a terminal.
+        """
+        if sys.stderr.isatty() and time.monotonic() - self._start > _PATIENCE:
+            line = f"{self._account}: {mailbox} ({number} of {count})"
+            print(f"\r{line:78.78}", end="", file=sys.stderr, flush=True)
+            self._shown = True
+
+    def clear(self) -> None:
+        """
+        Leave nothing behind.
+        """
+        if self._shown:
+            print(f"\r{'':78}\r", end="", file=sys.stderr, flush=True)

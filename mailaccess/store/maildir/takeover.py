@@ -1,0 +1,250 @@
+"""
+Taking over a Maildir ahead of the first login: what the log-in of its owner would do, for all
+mailboxes, with an account of what was kept.
+
+    for told in survey(disk, path, pattern): ...     only look
+    for told in take_over(disk, path, pattern): ...  do it
+
+What is told of a mailbox that was taken over is read from the record, not from what was planned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import attrs
+
+from mailaccess.errors import Refused
+from mailaccess.store import names
+from mailaccess.store.disk import Disk, Tree
+from mailaccess.store.maildir import (
+    before,
+    courier,
+    dovecot,
+    folders,
+    fsck_mend,
+    index,
+    uidlist,
+    uniqueids,
+    utf8,
+)
+from mailaccess.store.maildir.adopt import Adopt
+from mailaccess.store.maildir.filename import base_of
+from mailaccess.store.maildir.ledger import Ledger
+from mailaccess.store.maildir.uniqueids import Pattern
+
+_RIGHTS = ("dovecot-acl", "courierimapacl")
+_USUAL_RIGHTS = {"owner aceilrstwx", "administrators aceilrstwx"}
+_LARGEST = 64 * 1024
+
+
+class NoMaildir(Exception):
+    """
+    There is nothing to take over; the text is for the administrator.
+    """
+
+
+@attrs.frozen
+class TakenOver:
+    """
+    One mailbox.
+
+    @ivar source: who had it before: C{dovecot}, C{courier}, C{mailaccess}, or empty
+    @ivar messages: how many it has
+    @ivar kept: how many of them have the UID they had
+    @ivar unique_ids: how many have a unique-id for POP3 that is not made from UIDs as usual
+    @ivar doubts: what could not be kept, and what to know
+    """
+
+    mailbox: str
+    source: str
+    uid_validity: int
+    uid_next: int
+    messages: int
+    kept: int
+    keywords: int
+    unique_ids: int
+    doubts: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Account:
+    """
+    A Maildir.
+
+    @ivar mailboxes: names and directories, the latter as they are now
+    @ivar notes: what to know, for people
+    """
+
+    path: str
+    mailboxes: tuple[tuple[str, str], ...]
+    subscriptions: int
+    notes: tuple[str, ...]
+
+
+def describe(disk: Disk, path: str) -> Account:
+    """
+    What there is, without changing it.
+
+    @raise NoMaildir: nothing, or it cannot be read
+    """
+    tree = Tree(disk, path)
+    try:
+        with tree.open() as at:
+            if not disk.exists("cur", at):
+                raise NoMaildir(f"{path} is no Maildir: it has no directory cur")
+            there = sorted(disk.listdir(at))
+        found = folders.directories(disk, tree)
+        notes = []
+        for old, new in utf8.misnamed(tree):
+            if new in there:
+                notes.append(f"{old!r} stays as it is and is not served: {new!r} is there, too")
+                continue
+            notes.append(f"{old!r} gets the name {new!r}, from UTF-8")
+            name = utf8.name_of(old)
+            assert name is not None
+            found.append((name, old))
+        known = {directory for _, directory in found}
+        for directory in there:
+            if directory[0] == "." and directory not in known and not _told(directory, notes):
+                notes += _unserved(tree, directory)
+        subscribed = folders.load_subscriptions(disk, tree)
+    except OSError as error:
+        raise NoMaildir(f"{path}: {error.strerror}") from error
+    first, rest = found[:1], sorted(found[1:])
+    return Account(path, (*first, *rest), len(subscribed), tuple(notes))
+
+
+def _told(directory: str, notes: list[str]) -> bool:
+    return any(note.startswith(repr(directory)) for note in notes)
+
+
+def _unserved(tree: Tree, directory: str) -> list[str]:
+    with contextlib.suppress(OSError), tree.open(directory) as at:
+        if tree.disk.exists("cur", at):
+            return [f"{directory!r} is not served: its name is none that a mailbox can have"]
+    return []
+
+
+def survey(disk: Disk, path: str, pattern: Pattern | None = None) -> Iterator[TakenOver]:
+    """
+    What would be kept of each mailbox.
+
+    @raise NoMaildir: as L{describe}
+    """
+    tree = Tree(disk, path)
+    for name, directory in describe(disk, path).mailboxes:
+        try:
+            yield _surveyed(tree, name, directory, pattern)
+        except OSError as error:
+            raise NoMaildir(f"{path}: {name}: {error}") from error
+
+
+def _surveyed(tree: Tree, name: str, directory: str, pattern: Pattern | None) -> TakenOver:
+    bases = []
+    with tree.open(directory) as at:
+        listed = uidlist.load(tree.disk, at)
+        if listed is None:
+            listed = before.load(tree.disk, at, inbox=not directory) or before.empty()
+        keywords = len(dovecot.load_keywords(tree.disk, at))
+        if not keywords and listed.source == "courier":
+            keywords = len(courier.load_keywords(tree.disk, at).names)
+    for below in ("cur", "new"):
+        with contextlib.suppress(FileNotFoundError), tree.open(directory, below) as at:
+            bases += [base_of(each) for each in tree.disk.listdir(at) if each[0] != "."]
+    texts: dict[int, str] = {}
+    bad = 0
+    if not directory and listed.source != "mailaccess":
+        texts, bad = uniqueids.kept(listed, listed.uid_validity, pattern)
+    there = {listed.uids[base] for base in bases if base in listed.uids}
+    doubts = list(listed.doubts)
+    if bad:
+        doubts.append(f"{bad} unique-ids for POP3 cannot be kept")
+    return TakenOver(
+        name,
+        listed.source,
+        listed.uid_validity,
+        listed.uid_next,
+        len(bases),
+        len(there) if listed.uid_validity else 0,
+        keywords,
+        len(there & texts.keys()),
+        (*doubts, *_rights(tree, directory)),
+    )
+
+
+def _rights(tree: Tree, directory: str) -> list[str]:
+    """
+    Who else may see the mailbox, which is nobody's business here.
+    """
+    found = []
+    for file in _RIGHTS:
+        with contextlib.suppress(OSError), tree.open(directory) as at:
+            lines = os.fsdecode(tree.disk.read(file, at, _LARGEST)).split("\n")
+            granted = [line for line in lines if line.strip() and line not in _USUAL_RIGHTS]
+            if granted:
+                found.append(f"{file} gives rights to others, which are not taken over")
+    return found
+
+
+def take_over(disk: Disk, path: str, pattern: Pattern | None = None) -> Iterator[TakenOver]:
+    """
+    Take over each mailbox and tell what was kept. It may be broken off and done again.
+
+    @raise NoMaildir: as L{describe}
+    @raise Refused: the disk or the record does not let us
+    """
+    tree = Tree(disk, path)
+    describe(disk, path)
+    ledger = Ledger(tree)
+    try:
+        folders.make_root(disk, path)
+        utf8.rename_all(tree)
+        index.prepare(ledger.path)
+        ledger.inode = index.inode_of(ledger.path)
+        ledger.recover()
+        for name, directory in describe(disk, path).mailboxes:
+            if names.name_of(directory) is None:
+                continue
+            expected = _expected(tree, directory)
+            planned = _surveyed(tree, name, directory, pattern)
+            job = Adopt(directory, pattern)
+            fsck_mend.take_in(ledger, directory, job)
+            yield _told_of(ledger, planned, expected, directory, job)
+    except OSError as error:
+        raise NoMaildir(f"{path}: {error}") from error
+    finally:
+        ledger.close()
+
+
+def _expected(tree: Tree, directory: str) -> dict[str, int]:
+    """
+    UIDs by base, as the server before had them.
+    """
+    with tree.open(directory) as at:
+        listed = uidlist.load(tree.disk, at) or before.load(tree.disk, at, inbox=not directory)
+    return dict(listed.uids) if listed is not None and listed.uid_validity else {}
+
+
+def _told_of(
+    ledger: Ledger, planned: TakenOver, expected: dict[str, int], directory: str, job: Adopt
+) -> TakenOver:
+    box = ledger.index.box_at(directory)
+    if box is None:
+        raise Refused(detail=f"{directory or 'INBOX'} is not in the record")
+    rows = ledger.index.names(box.id, [(1, 2**32)])
+    with ledger.tree.open(directory) as at:
+        texts = uniqueids.load(ledger.disk, at)
+    kept = sum(expected.get(base_of(name)) == uid for uid, name in rows)
+    return attrs.evolve(
+        planned,
+        uid_validity=box.uid_validity,
+        uid_next=box.uid_next,
+        messages=len(rows),
+        kept=kept,
+        keywords=len(box.keywords),
+        unique_ids=sum(uid in texts for uid, _ in rows),
+        doubts=tuple(dict.fromkeys((*planned.doubts, *job.doubts))),
+    )

@@ -21,6 +21,7 @@ from mailaccess.errors import ConfigurationErrors
 
 from .certificates import BrokenCertificates, load_certificates
 from .config import read, read_text
+from .control.place import open_to_all
 from .demands import permits
 from .directories import checked
 from .ldapsettings import LDAPSettings
@@ -52,6 +53,7 @@ def check(path: str) -> tuple[list[str], list[str]]:
     if settings.mail.home:
         _home(document, settings, summary)
     _user(document, settings)
+    _control(document, settings)
     for option, text in out_of_reach(settings):
         document.wrong(option, text)
     if settings.log.file and not os.path.isdir(os.path.dirname(settings.log.file)):
@@ -146,6 +148,30 @@ def _home(document: Document, settings: Settings, summary: list[str]) -> None:
         document.wrong(option, f"is below {fixed}, where nothing can be written; chown it")
     else:
         summary.append(f"mail below {fixed}")
+
+
+def _control(document: Document, settings: Settings) -> None:
+    it = settings.control
+    if not it.path:
+        return
+    directory = os.path.dirname(it.path)
+    if os.path.isdir(directory):
+        if open_to_all(directory):
+            document.wrong(
+                ("control", "path"), f"is where everybody may write; chmod o-w {directory}"
+            )
+    elif not os.path.isdir(os.path.dirname(directory)):
+        document.wrong(
+            ("control", "path"),
+            f"is below {directory}, which is no directory; mkdir -p {directory}",
+        )
+    for option, known in (("owner", pwd.getpwnam), ("group", grp.getgrnam)):
+        name = getattr(it, option)
+        try:
+            if name:
+                known(name)
+        except KeyError:
+            document.wrong(("control", option), f"{name} is not known to this machine; correct it")
 
 
 def _user(document: Document, settings: Settings) -> None:

@@ -4,6 +4,7 @@ Settings that are right each by itself and cannot be meant together.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 
@@ -14,6 +15,9 @@ from .directories import contradicted
 from .ldapsettings import LDAPSettings
 from .problems import Document
 from .settings import ListenerSettings, Settings
+
+LONGEST_SOCKET = 107
+"""Octets of a path that fits into the address of a socket."""
 
 
 def contradictions(document: Document, settings: Settings) -> None:
@@ -235,6 +239,20 @@ def _group_has_a_user(document: Document, settings: Settings) -> None:
         document.wrong(("server", "group"), "has no user beside it; add user")
 
 
+def _control_has_a_place(document: Document, settings: Settings) -> None:
+    if settings.control.path:
+        length = len(os.fsencode(settings.control.path))
+        if length > LONGEST_SOCKET:
+            document.wrong(
+                ("control", "path"),
+                f"is too long for a socket ({length} octets); use at most {LONGEST_SOCKET}",
+            )
+    elif "control" in document.data and "path" not in document.data["control"]:
+        document.wrong(
+            ("control",), 'has no path; add path = "/run/mailaccess/control", or remove the table'
+        )
+
+
 def _expire_is_days(document: Document, settings: Settings) -> None:
     if settings.pop3.expire != "NEVER" and not settings.pop3.expire.isdecimal():
         document.wrong(("pop3", "expire"), 'is no number of days; write "NEVER" or one like "31"')
@@ -251,6 +269,7 @@ _CHECKS: tuple[Callable[[Document, Settings], None], ...] = (
     _systemd_has_no_port,
     _limits_agree,
     _group_has_a_user,
+    _control_has_a_place,
     _expire_is_days,
 )
     quotas.tables_make_sense,

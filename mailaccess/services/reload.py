@@ -98,10 +98,13 @@ class Reloading(Service):
             self.reload(only_if_stale=True)
 
     def _hung_up(self, _number: int, _frame: object) -> None:
-        self._reactor.callFromThread(self._on_hangup)
+        self._reactor.callFromThread(self.everything, "SIGHUP")
 
-    def _on_hangup(self) -> None:
-        log.info("reloading", event="reload", reason="SIGHUP")
+    def everything(self, why: str) -> None:
+        """
+        All that SIGHUP does.
+        """
+        log.info("reloading", event="reload", reason=why)
         for each in self.on_hangup:
             try:
                 each()

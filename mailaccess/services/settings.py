@@ -17,6 +17,7 @@ import attrs
 from mailaccess.auth.sasl import MECHANISMS
 from mailaccess.store.maildir.uniqueids import USUAL
 
+from .controlsettings import ControlSettings
 from .kinds import (
     Addresses,
     Day,
@@ -347,6 +348,7 @@ class Settings:
     pop3: POP3Settings = section(POP3Settings)
     log: LogSettings = section(LogSettings)
     server: ServerSettings = section(ServerSettings)
+    control: ControlSettings = section(ControlSettings)
 
     @property
     def listeners(self) -> tuple[ListenerSettings, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, cast
 
 from twisted.application.service import MultiService, Service
@@ -30,12 +30,16 @@ from mailaccess.auth.passwords import Limits as HashLimits
 from mailaccess.auth.pool import HashPool
 from mailaccess.auth.throttle import Throttle
 from mailaccess.interfaces import IAccounts
+from mailaccess.protocols.connection import MailConnection
 from mailaccess.protocols.limits import Limits
 from mailaccess.protocols.sweep import Sweep
 from mailaccess.store.accounts import MaildirAccounts
 from mailaccess.store.maildir.uniqueids import Pattern
 from mailaccess.store.options import Mirror, StoreOptions
 
+from .control.place import Place
+from .control.questions import Questions
+from .control.service import Control
 from .directories import directory
 from .factories import Factories
 from .homes import home_template
@@ -123,13 +127,13 @@ class MailService(MultiService):
         self.directories: list[LDAPChecker] = []
         self._forgetting: list[Callable[[], None]] = []
         sources = [self._source(each, reactor, pool) for each in settings.users]
-        checker = CheckerChain(sources)
+        checker, throttle = CheckerChain(sources), Throttle(reactor)
         guard = GuardedChecker(
             policy,
             checker,
             AccountGate(time.time),
             domain,
-            Throttle(reactor),
+            throttle,
             reactor,
             proofs_of(settings, checker, tls.certificates if tls else None, pool, reactor),
             rights_of(settings),
@@ -171,7 +175,21 @@ class MailService(MultiService):
         hangup += [self.tell_policy, *self._forgetting]
         if settings.server.watchdog:
             self._add(Watchdog(reactor, settings.server.watchdog / 1000))
-        self._add(self.listeners, Reloading(reactor, tls, hangup))
+        reloading = Reloading(reactor, tls, hangup)
+        self._add(self.listeners, reloading)
+        if settings.control.path:
+            questions = Questions(
+                self.connections, domain, lambda: reloading.everything("control"), throttle.held
+            )
+            place = Place(settings.control, settings.server)
+            self._add(Control(reactor, place, questions))
+
+    def connections(self) -> Iterator[MailConnection]:
+        """
+        Those of all listeners.
+        """
+        for each in self.listeners:
+            yield from each.factory.connections
 
     def _add(self, *services: Service) -> None:
         for each in services:

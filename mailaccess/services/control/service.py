@@ -1,0 +1,100 @@
+"""
+The control socket's life in the server.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet import tcp, unix
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+
+from .place import Place
+from .questions import Questions
+from .talk import ControlFactory
+
+log = Logger()
+
+
+class ControlPort(unix.Port):
+    """
+    A port on a socket that listens already. Its file is for L{Place} to look after: the server may
+    no longer be allowed to when it stops.
+    """
+
+    def startListening(self) -> None:
+        """
+        Begin to accept.
+        """
+        opened: Any = self._preexistingSocket
+        factory: Any = self.factory
+        factory.doStart()
+        self._preexistingSocket = None
+        self.connected = True
+        self.socket = opened
+        self.fileno = opened.fileno  # type: ignore[method-assign]
+        self.numberAccepts = 16
+        self.startReading()  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Any) -> None:
+        """
+        Closed.
+        """
+        tcp.Port.connectionLost(self, reason)  # type: ignore[no-untyped-call]
+
+    def _logConnectionLostMsg(self) -> None:
+        pass
+
+
+class Control(Service):
+    """
+    Answers on the control socket.
+    """
+
+    def __init__(self, reactor: Any, place: Place, questions: Questions) -> None:
+        self._reactor = reactor
+        self._place = place
+        self._factory = ControlFactory(questions)
+        self._socket: socket.socket | None = None
+        self._port: ControlPort | None = None
+
+    def privilegedStartService(self) -> None:
+        """
+        Take the place, as root if need be.
+
+        @raise mailaccess.services.sockets.CannotListen: with the way out
+        """
+        if self._socket is None and self._port is None:
+            self._socket = self._place.take()
+
+    def startService(self) -> None:
+        """
+        Answer.
+        """
+        self.privilegedStartService()
+        super().startService()  # type: ignore[no-untyped-call]
+        assert self._socket is not None
+        self._port = ControlPort._fromListeningDescriptor(
+            self._reactor, self._socket.fileno(), self._factory
+        )  # type: ignore[no-untyped-call]
+        self._socket.close()
+        self._socket = None
+        self._port.startListening()
+        log.info("control socket at {path}", event="control-ready", path=self._place.path)
+
+    def stopService(self) -> Deferred[Any]:
+        """
+        Answer no more.
+        """
+        super().stopService()  # type: ignore[no-untyped-call]
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        port, self._port = self._port, None
+        ended = maybeDeferred(port.stopListening) if port is not None else maybeDeferred(int)
+        for each in tuple(self._factory.present):
+            each.timeoutConnection()
+        return ended.addBoth(lambda _: self._place.leave())

@@ -21,7 +21,7 @@ harmless, because the guard asks the same question again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
@@ -152,6 +152,7 @@ class GuardedChecker:
     @ivar proofs: how credentials of each kind are proved
     @ivar rights: who may act as somebody else
     @ivar witness: is told of every attempt that comes here
+    @ivar ratchet: L{Person.ratchet} of a canonical name
     """
 
     policy: TLSPolicy
@@ -165,28 +166,40 @@ class GuardedChecker:
     )
     rights: Rights = attrs.field(factory=Rights)
     witness: Witness | None = None
+    ratchet: Callable[[str], str] | None = None
     credentialInterfaces = (IMailLogin,)  # noqa: N815 - the contract of twisted.cred
 
     def __attrs_post_init__(self) -> None:
         if self.throttle is not None and self.clock is None:
             raise TypeError("a throttle needs a clock")
 
-    async def decide(self, link: Link, mechanism: Mechanism, name: str | None = None) -> Decision:
+    async def decide(
+        self,
+        link: Link,
+        mechanism: Mechanism,
+        name: str | None = None,
+        policy: TLSPolicy | None = None,
+    ) -> Decision:
         """
         What the policy says; with a name, for that person. Says nothing of whether there is such a
         user.
 
         @param name: as typed or canonical; one that can be nobody's gets what the listener says
+        @param policy: another than the one that counts, to see what it would say
         @raise mailaccess.errors.DirectoryUnavailable: the person's rule cannot be looked up now
         """
-        decision = self.policy.decide(link, mechanism)
+        policy = self.policy if policy is None else policy
+        decision = policy.decide(link, mechanism)
         if name is None or not decision.depends_on_person:
             return decision
         try:
             canonical = canonical_name(name, self.default_domain)
         except BadName:
             return decision
-        return self.policy.decide(link, mechanism, await self._person(canonical))
+        person = await self._person(canonical)
+        if self.ratchet is not None:
+            person = attrs.evolve(person, ratchet=self.ratchet(canonical))
+        return policy.decide(link, mechanism, person)
 
     def requestAvatarId(self, credentials: Any) -> Deferred[Any]:
         """

@@ -22,6 +22,7 @@ def commands() -> Sequence[Command]:
     """
     from . import (
         adopt,
+        audit,
         check,
         explain,
         foreign,
@@ -33,6 +34,8 @@ def commands() -> Sequence[Command]:
         passwd,
         policydiff,
         probe,
+        ratchet,
+        shadow,
         reload,
         who,
         release,
@@ -45,6 +48,9 @@ def commands() -> Sequence[Command]:
         policydiff.command,
         foreign.command,
         probe.command,
+        audit.command,
+        shadow.command,
+        ratchet.command,
         ldap_doctor.command,
         passwd.command,
         fsck.command,

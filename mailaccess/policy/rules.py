@@ -51,11 +51,14 @@ class Person:
 
     @ivar attributes: policy attributes: see L{own_rule}
     @ivar source: where they are written
+    @ivar ratchet: C{ratchet since 2026-11-22} for somebody who has used nothing but TLS for so long
+        that the site wants it to stay so; else empty
     """
 
     name: str
     attributes: Mapping[str, str] = attrs.field(factory=dict)
     source: str = ""
+    ratchet: str = ""
 
     @property
     def groups(self) -> frozenset[str]:

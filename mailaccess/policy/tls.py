@@ -18,7 +18,8 @@ Rules, strongest first:
     6. the listener: refuse, or for want of privacy its C{cleartext}
 
 Of several rules that match a person, the first that says something of a matter counts; the person's
-own attributes come last.
+own attributes come after them, and last the ratchet, which refuses in the clear whoever has used
+nothing but TLS for long.
 """
 
 from __future__ import annotations
@@ -104,7 +105,11 @@ class TLSPolicy:
         own = own_rule(person)
         if own is not None and not self.attributes_demand:
             own = PersonRule(cleartext=own.cleartext, source=own.source, until=own.until)
-        return [*found, own] if own is not None else found
+        if own is not None:
+            found.append(own)
+        if person.ratchet:
+            found.append(PersonRule(cleartext=Verdict.REFUSE, source=person.ratchet))
+        return found
 
     def _enough(
         self, rule: ListenerRule, link: Link, mechanism: Mechanism, person: Person | None

@@ -19,6 +19,7 @@ from mailaccess.auth.passwdlines import Contents, read_lines
 from mailaccess.auth.passwords import Limits
 from mailaccess.errors import ConfigurationErrors
 
+from .audit.look import look
 from .certificates import BrokenCertificates, load_certificates
 from .config import read, read_text
 from .control.place import open_to_all
@@ -53,6 +54,7 @@ def check(path: str) -> tuple[list[str], list[str]]:
     if settings.mail.home:
         _home(document, settings, summary)
     _user(document, settings)
+    look(document, settings, summary)
     _control(document, settings)
     for option, text in out_of_reach(settings):
         document.wrong(option, text)

@@ -65,11 +65,17 @@ def parse(text: str, name: str = "configuration") -> Settings:
     return settings
 
 
-def read(text: str, name: str) -> tuple[Document, Settings]:
+POLICY = frozenset({"listener", "rule"})
+"""Tables that a shadow policy has of its own, or not at all."""
+
+
+def read(text: str, name: str, live: Settings | None = None) -> tuple[Document, Settings]:
     """
     As L{parse}, but what is wrong is kept in the document, and the settings are as good as they
     can be.
 
+    @param live: of a shadow policy, the settings that serve: tables that are not in the text are
+        taken from there, except those of L{POLICY}
     @raise ConfigurationErrors: it is not TOML
     """
     try:
@@ -79,7 +85,7 @@ def read(text: str, name: str) -> tuple[Document, Settings]:
     except RecursionError:
         raise ConfigurationErrors([f"{name}: too many brackets inside one another"]) from None
     document = Document(name, data, key_lines(text.replace("\r\n", "\n")))
-    settings = _read_all(document)
+    settings = _read_all(document, live)
     contradictions(document, settings)
     document.sort()
     return document, settings
@@ -93,13 +99,15 @@ def _not_toml(name: str, message: str) -> str:
     return f"{name}{line}: {what}{column}; correct the TOML"
 
 
-def _read_all(document: Document) -> Settings:
+def _read_all(document: Document, live: Settings | None) -> Settings:
     known = {each.name: each for each in sections(Settings)}
     _unknown(document, (), document.data, known)
     found: dict[str, Any] = {}
     for each in known.values():
         value = document.data.get(each.name)
-        if each.many:
+        if live is not None and value is None and each.name not in POLICY:
+            found[each.name] = getattr(live, each.name)
+        elif each.many:
             found[each.name] = _array_of_tables(document, each, value)
         else:
             found[each.name] = _one_table(document, each, (each.name,), value)

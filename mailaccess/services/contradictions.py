@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 from mailaccess.auth.sasl import MECHANISMS
 
-from . import demands, quotas
+from . import auditchecks, demands, quotas
 from .directories import contradicted
 from .ldapsettings import LDAPSettings
 from .problems import Document
@@ -269,6 +269,7 @@ _CHECKS: tuple[Callable[[Document, Settings], None], ...] = (
     _systemd_has_no_port,
     _limits_agree,
     _group_has_a_user,
+    *auditchecks.CHECKS,
     _control_has_a_place,
     _expire_is_days,
 )

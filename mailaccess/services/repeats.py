@@ -19,7 +19,7 @@ from twisted.logger import LogEvent
 
 from mailaccess.auth.throttle import address_group
 
-REPEATABLE = frozenset({"connect", "disconnect", "failed", "refused", "abandoned"})
+REPEATABLE = frozenset({"connect", "disconnect", "failed", "refused", "abandoned", "cleartext"})
 """Events that a client brings about without being let in."""
 
 MINUTE = 60.0

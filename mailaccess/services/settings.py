@@ -18,6 +18,7 @@ from mailaccess.auth.sasl import MECHANISMS
 from mailaccess.store.maildir.uniqueids import USUAL
 
 from .controlsettings import ControlSettings
+from .auditsettings import AuditSettings, MetricsSettings, RatchetSettings, ShadowSettings
 from .kinds import (
     Addresses,
     Day,
@@ -347,6 +348,10 @@ class Settings:
     limits: Limits = section(Limits)
     pop3: POP3Settings = section(POP3Settings)
     log: LogSettings = section(LogSettings)
+    audit: AuditSettings = section(AuditSettings)
+    shadow: ShadowSettings = section(ShadowSettings)
+    ratchet: RatchetSettings = section(RatchetSettings)
+    metrics: MetricsSettings = section(MetricsSettings)
     server: ServerSettings = section(ServerSettings)
     control: ControlSettings = section(ControlSettings)
 

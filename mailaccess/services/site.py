@@ -40,6 +40,7 @@ from mailaccess.store.options import Mirror, StoreOptions
 from .control.place import Place
 from .control.questions import Questions
 from .control.service import Control
+from .audit.service import Audit
 from .directories import directory
 from .factories import Factories
 from .homes import home_template
@@ -122,6 +123,7 @@ class MailService(MultiService):
 
         tls = ServerTLS(settings.tls, reactor) if settings.tls.certificate else None
         policy = policy_of(settings)
+        self.audit = Audit(settings, reactor)
         pool = HashPool(reactor, settings.server.hash_threads or None)
         self.password_files: list[PasswordFile] = []
         self.directories: list[LDAPChecker] = []
@@ -137,7 +139,10 @@ class MailService(MultiService):
             reactor,
             proofs_of(settings, checker, tls.certificates if tls else None, pool, reactor),
             rights_of(settings),
+            witness=self.audit.recorder,
+            ratchet=self.audit.ratchet,
         )
+        self.audit.attach(guard)
         store = (
             accounts
             if accounts is not None
@@ -155,7 +160,7 @@ class MailService(MultiService):
         )
         factories = Factories(settings, self.portal, guard, reactor, sweep, self.places)
 
-        self._add(Lifetime(pool.start, pool.stop), Lifetime(self._read_users))
+        self._add(Lifetime(pool.start, pool.stop), Lifetime(self._read_users), self.audit)
         self._add(*(Lifetime(each.start, each.stop) for each in self.directories))
         self._add(Lifetime(stop=getattr(store, "stop", None)), sweep)
         for each in settings.listeners:
@@ -172,7 +177,7 @@ class MailService(MultiService):
             )
             listener.setServiceParent(self.listeners)  # type: ignore[no-untyped-call]
         hangup = [log_writer.reopen] if log_writer is not None else []
-        hangup += [self.tell_policy, *self._forgetting]
+        hangup += [self.tell_policy, self.audit.reload, *self._forgetting]
         if settings.server.watchdog:
             self._add(Watchdog(reactor, settings.server.watchdog / 1000))
         reloading = Reloading(reactor, tls, hangup)

@@ -35,10 +35,10 @@ def commands() -> Sequence[Command]:
         policydiff,
         probe,
         ratchet,
-        shadow,
-        reload,
-        who,
         release,
+        reload,
+        shadow,
+        who,
     )
 
     return (
@@ -54,11 +54,11 @@ def commands() -> Sequence[Command]:
         ldap_doctor.command,
         passwd.command,
         fsck.command,
+        adopt.command,
+        release.command,
         who.command,
         kick.command,
         reload.command,
-        adopt.command,
-        release.command,
         options.command,
     )
 

@@ -27,8 +27,8 @@ from .demands import permits
 from .directories import checked
 from .ldapsettings import LDAPSettings
 from .problems import Document
-from .reach import out_of_reach
 from .quotas import unclear
+from .reach import out_of_reach
 from .settings import Settings, UsersSettings
 from .summary import policy_lines, weaknesses
 
@@ -107,12 +107,12 @@ def _password_file(
         more = len(contents.problems) - MOST_LINES
         document.note(option, f"{path}: and {more} more lines; correct them, too")
     summary.append(f"{path}: {len(contents.lines)} users")
-    void = list(_void_exceptions(contents, settings))
-    if void:
     for number, name, why in islice(unclear(contents), MOST_LINES):
         document.note(
             option, f'{path}:{number}: quota of {name!r}: {why}; write it like "5G" or "5G,1000C"'
         )
+    void = list(_void_exceptions(contents, settings))
+    if void:
         number, name, word = void[0]
         others = f", and {len(void) - 1} more like it," if void[1:] else ""
         summary.append(

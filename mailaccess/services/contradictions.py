@@ -268,10 +268,10 @@ _CHECKS: tuple[Callable[[Document, Settings], None], ...] = (
     _ports_are_free,
     _systemd_has_no_port,
     _limits_agree,
+    quotas.tables_make_sense,
+    quotas.folders_have_names,
     _group_has_a_user,
     *auditchecks.CHECKS,
     _control_has_a_place,
     _expire_is_days,
 )
-    quotas.tables_make_sense,
-    quotas.folders_have_names,

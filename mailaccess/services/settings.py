@@ -17,8 +17,8 @@ import attrs
 from mailaccess.auth.sasl import MECHANISMS
 from mailaccess.store.maildir.uniqueids import USUAL
 
-from .controlsettings import ControlSettings
 from .auditsettings import AuditSettings, MetricsSettings, RatchetSettings, ShadowSettings
+from .controlsettings import ControlSettings
 from .kinds import (
     Addresses,
     Day,
@@ -35,8 +35,8 @@ from .kinds import (
 )
 from .ldapsettings import LDAPSettings
 from .loginsettings import CertificateSettings, LoginSettings
-from .options import REQUIRED, option, section
 from .mailsettings import FolderSettings, QuotaSettings
+from .options import REQUIRED, option, section
 
 STANDARD_PORTS: Mapping[tuple[str, bool], int] = {
     ("imap", False): 143,
@@ -78,10 +78,10 @@ class MailSettings:
         "that of the Dovecot which Maildirs come from, so that POP3 clients know their messages"
         " again",
     )
-
     quota_warning: int = option(
         Number(0, 100), 90, "percent of a quota from which on users are warned; 0 for never"
     )
+
 
 @attrs.frozen(kw_only=True)
 class UsersSettings:
@@ -335,9 +335,9 @@ class Settings:
     """
 
     mail: MailSettings = section(MailSettings)
-    users: tuple[UsersSettings | LDAPSettings, ...] = section(
     quota: tuple[QuotaSettings, ...] = section(QuotaSettings, many=True)
     folders: FolderSettings = section(FolderSettings)
+    users: tuple[UsersSettings | LDAPSettings, ...] = section(
         UsersSettings, many=True, variants={"ldap": LDAPSettings}
     )
     tls: TLSSettings = section(TLSSettings)

@@ -37,10 +37,10 @@ from mailaccess.store.accounts import MaildirAccounts
 from mailaccess.store.maildir.uniqueids import Pattern
 from mailaccess.store.options import Mirror, StoreOptions
 
+from .audit.service import Audit
 from .control.place import Place
 from .control.questions import Questions
 from .control.service import Control
-from .audit.service import Audit
 from .directories import directory
 from .factories import Factories
 from .homes import home_template
@@ -50,11 +50,11 @@ from .logins import proofs_of, rights_of, weak_mechanisms
 from .logs import LogWriter
 from .policies import policy_of
 from .process import MayNotRun, become, check_may_serve, harden
+from .quotas import NO_QUOTAS, Quotas
 from .reach import out_of_reach
 from .realm import MailRealm
 from .reload import Reloading
 from .settings import MailSettings, Settings, UsersSettings
-from .quotas import NO_QUOTAS, Quotas
 from .sockets import CannotListen, Inherited
 from .summary import policy_lines, weaknesses
 from .tls import ServerTLS
@@ -311,7 +311,7 @@ def maildirs(
         mirror=cast(Mirror, mail.mirror),
         message_limit=message_size,
         unique_ids=Pattern(mail.pop3_uidl_format),
-    )
-    return MaildirAccounts(home_template(mail.home), reactor, options)
         allowance=quotas,
         quota_warning=mail.quota_warning,
+    )
+    return MaildirAccounts(home_template(mail.home), reactor, options)

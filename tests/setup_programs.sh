@@ -24,6 +24,10 @@ tmux:tmux
 strace:strace
 fail2ban-regex:fail2ban
 slapd:slapd
+samba:samba
+/usr/share/samba/setup:samba-ad-provision
+/usr/lib/*/samba/ldb/samba_dsdb.so:samba-dsdb-modules
+/usr/lib/*/samba/vfs/acl_xattr.so:samba-vfs-modules
 slapadd:slapd
 ldapadd:ldap-utils
 /usr/lib/dovecot/imap:dovecot-imapd

@@ -33,10 +33,9 @@ def _run(chosen: Namespace) -> int:
         if chosen.action == "release":
             if not chosen.user:
                 raise Failed("name the users to release")
-            held = {
-                each: database.release(_name(each, settings), int(time.time()))
-                for each in chosen.user
-            }
+            now = int(time.time())
+            names = [_name(each, settings) for each in chosen.user]
+            held = {each: database.release(each, now) for each in names}
             for name, was in held.items():
                 print(f"{name}: {'released; the count begins anew' if was else 'is not held'}")
             return 0 if all(held.values()) else 1

@@ -42,6 +42,9 @@ from mailaccess.policy.tls import Decision, Person, TLSPolicy
 from mailaccess.protocols.factory import MailFactory
 from mailaccess.protocols.sweep import Sweep
 
+from .audit.database import NotUsable
+from .audit.ratchet import Ratchet
+from .audit.service import held
 from .factories import Factories
 from .ldapsettings import LDAPSettings
 from .logins import proofs_of
@@ -136,9 +139,10 @@ class Rehearsal:
         try:
             here = records(settings, ("file",))
             people = _People(settings, here, records(settings))
-        except NotReadable as error:
+            self._ratchet = held(settings)
+        except (NotReadable, NotUsable) as error:
             raise NotPlayable(str(error)) from None
-        self._guard = _guard(self.policy, people, settings)
+        self._guard = _guard(self.policy, people, settings, self._ratchet)
         self._factories = _factories(settings, self._guard, clock)
         # Somebody of whom nothing is known, not even a name that a rule could match.
         stranger = TLSPolicy(self.policy.listeners)
@@ -277,13 +281,16 @@ def _names(users: Any, settings: Settings) -> Collection[str]:
     return read_lines(text, HashLimits(clear_text=True), settings.mail.domain).lines.keys()
 
 
-def _guard(policy: TLSPolicy, people: Any, settings: Settings) -> GuardedChecker:
+def _guard(
+    policy: TLSPolicy, people: Any, settings: Settings, ratchet: Ratchet | None = None
+) -> GuardedChecker:
     return GuardedChecker(
         policy,
         people,
         AccountGate(time.time),
         settings.mail.domain,
         proofs=proofs_of(settings, people),
+        ratchet=ratchet,
     )
 
 

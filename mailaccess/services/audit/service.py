@@ -8,6 +8,7 @@ All of the audit of a server, as one service: made from the configuration, and a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from twisted.internet.threads import deferToThreadPool
 from mailaccess.policy.attempt import Attempt
 
 from ..settings import Settings
+from .database import Database
 from .keeper import Keeper
 from .ratchet import Ratchet
 from .recorder import Recorder
@@ -30,6 +32,20 @@ def ratchet_of(settings: Settings) -> Ratchet:
     """
     it = settings.ratchet
     return Ratchet(it.after, it.logins, it.exempt)
+
+
+def held(settings: Settings) -> Ratchet:
+    """
+    The ratchet as it stands, for commands. Blocks on the disk.
+
+    @raise NotUsable: that cannot be found out
+    """
+    ratchet = ratchet_of(settings)
+    path = settings.audit.database
+    if ratchet.after and os.path.exists(path):
+        with Database(path) as database:
+            ratchet.hold(database.standings(closed=True))
+    return ratchet
 
 
 class Audit(Service):

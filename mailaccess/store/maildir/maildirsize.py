@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -139,12 +139,14 @@ def count(tree: Tree, allowance: Allowance) -> bool:
     return False
 
 
-def measure(tree: Tree) -> tuple[int, int]:
+def measure(tree: Tree, places: Iterable[tuple[str, str]] | None = None) -> tuple[int, int]:
     """
-    Octets of files, and messages, by looking at all directories.
+    Octets of files, and messages, by looking at directories.
+
+    @param places: of a mailbox, and C{new} or C{cur}; all if None
     """
     octets = messages = 0
-    for directory, below in _places(tree):
+    for directory, below in _places(tree) if places is None else places:
         with contextlib.suppress(FileNotFoundError), tree.open(directory, below) as at:
             for name in tree.disk.listdir(at):
                 if name[0] == ".":

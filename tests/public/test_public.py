@@ -1,0 +1,517 @@
+"""
+Public folders, as clients see them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.public.conftest import LETTER, Hall, Wire
+from tests.store.conftest import message, nap, until
+
+ALL = "lrswipkxtea"
+
+
+def names_in(lines: list[bytes]) -> list[bytes]:
+    return [re.sub(rb'.* "/" ', b"", line) for line in lines]
+
+
+async def flags_of(wire: Wire, uid: int = 1) -> bytes:
+    (line,) = await wire.ok(b"UID FETCH %d FLAGS" % uid)
+    found = re.search(rb"FLAGS \(([^)]*)\)", line)
+    assert found
+    return b" ".join(each for each in found[1].split() if each != b"\\Recent")
+
+
+# ---- names --------------------------------------------------------------------------------------
+
+
+async def test_the_namespace_is_announced(hall: Hall) -> None:
+    """RFC 2342 section 5; ACL comes with it, and not before it is known whose mailboxes these are."""
+    wire = await hall.login("amy")
+    assert await wire.ok(b"NAMESPACE") == [b'* NAMESPACE (("" "/")) NIL (("Public/" "/"))']
+    (words,) = await wire.ok(b"CAPABILITY")
+    assert {b"ACL", b"RIGHTS=kxte", b"NAMESPACE"} <= set(words.split())
+    assert b"ACL" not in b" ".join(
+        Wire(hall.factories[0]).transport.value().split(b"\r\n")  # type: ignore[no-untyped-call]
+    )
+
+
+@pytest.mark.parametrize(
+    ("reference", "pattern", "wanted"),
+    [
+        (b"", b"*", [b"INBOX", b"Own", b"Public", b"Public/Library", b"Public/News",
+                     b"Public/News/Old"]),
+        (b"", b"%", [b"INBOX", b"Own", b"Public"]),
+        (b"", b"Public/%", [b"Public/Library", b"Public/News"]),
+        (b"Public/", b"%", [b"Public/Library", b"Public/News"]),
+        (b"Public/", b"*", [b"Public/Library", b"Public/News", b"Public/News/Old"]),
+        (b"Public", b"%", [b"Public"]),
+        (b"", b"Pub*ews", [b"Public/News"]),
+        (b"", b"%/%", [b"Public/Library", b"Public/News"]),
+        (b"", b"*/INBOX", []),
+        (b"", b"inbox", [b"INBOX"]),
+        (b"Public/", b"INBOX", []),
+        (b"", b"P%/N%/%", [b"Public/News/Old"]),
+    ],
+)  # fmt: skip
+async def test_wildcards_do_not_stop_at_the_namespace(
+    hall: Hall, reference: bytes, pattern: bytes, wanted: list[bytes]
+) -> None:
+    """RFC 3501 section 6.3.8."""
+    hall.folder("News", "News/Old", "Library", "Secret")
+    hall.grant("Public/* anyone lr", "Public/Secret anyone -l")
+    wire = await hall.login("amy")
+    await wire.ok(b"CREATE Own")
+    lines = await wire.ok(b'LIST "%b" "%b"' % (reference, pattern))
+    assert names_in(lines) == wanted
+
+
+async def test_the_namespace_itself_is_a_name_with_children(hall: Hall) -> None:
+    hall.folder("News")
+    hall.grant("Public/* user:amy lr")
+    amy, bob = await hall.login("amy"), await hall.login("bob")
+    assert await amy.ok(b'LIST "" Public') == [b'* LIST (\\Noselect \\HasChildren) "/" Public']
+    assert await bob.ok(b'LIST "" *') == [b'* LIST (\\HasNoChildren) "/" INBOX']
+    for wire in (amy, bob):
+        assert (await wire.said(b"SELECT Public")).startswith(b"NO [NONEXISTENT]")
+        assert (await wire.said(b"CREATE Public")).startswith(b"NO [CANNOT]")
+        assert (await wire.said(b"CREATE Public/")).startswith(b"NO [CANNOT]")
+
+
+async def test_the_inbox_of_the_namespace_is_no_mailbox(hall: Hall) -> None:
+    """Nobody gets at the Maildir's own C{cur}, whatever the case, and the user's is not meant."""
+    hall.folder("News")
+    hall.grant(f"Public/* anyone {ALL}", f"Public anyone {ALL}")
+    wire = await hall.login("amy")
+    for name in (b"Public/INBOX", b"Public/inbox", b"Public/InBox"):
+        for command in (b"SELECT", b"STATUS", b"DELETE", b"MYRIGHTS", b"GETACL"):
+            rest = b" (MESSAGES)" if command == b"STATUS" else b""
+            assert (await wire.said(b"%b %b%b" % (command, name, rest))).startswith(b"NO [NONEX")
+        assert (await wire.said(b"CREATE " + name)).startswith(b"NO [CANNOT]")
+        assert (await wire.said(b"RENAME Public/News " + name)).startswith(b"NO [CANNOT]")
+        assert (await wire.append(name, LETTER)).startswith(b"NO [TRYCREATE]")
+    assert await wire.ok(b"STATUS INBOX (MESSAGES)") == [b"* STATUS INBOX (MESSAGES 0)"]
+
+
+async def test_names_in_other_alphabets(hall: Hall) -> None:
+    hall.grant(
+        f'"Public/日本語*" user:amy {ALL}',
+        '"Public/Ödland & Co" anyone lr',
+        "Public user:amy k",
+    )
+    hall.folder("Ödland & Co", "Ödland")
+    wire = await hall.login("amy")
+    await wire.ok(b'CREATE "Public/&ZeVnLIqe-/A &- B"')
+    assert await wire.append(b"Public/&ZeVnLIqe-/A &- B", LETTER)
+    assert names_in(await wire.ok(b'LIST "" "Public/*"')) == [
+        b'"Public/&ANY-dland &- Co"',
+        b"Public/&ZeVnLIqe-",
+        b'"Public/&ZeVnLIqe-/A &- B"',
+    ]
+    assert b"* 1 EXISTS" in await wire.ok(b'SELECT "Public/&ZeVnLIqe-/A &- B"')
+
+
+async def test_subscriptions_are_the_users_own(hall: Hall) -> None:
+    hall.folder("News")
+    hall.grant("Public/* anyone lr")
+    amy, bob = await hall.login("amy"), await hall.login("bob")
+    await amy.ok(b"SUBSCRIBE Public/News")
+    assert names_in(await amy.ok(b'LSUB "" *')) == [b"Public/News"]
+    assert names_in(await amy.ok(b'LSUB "" %')) == [b"Public"]
+    assert await bob.ok(b'LSUB "" *') == []
+    assert not (hall.public / "subscriptions").exists()
+    again = await hall.login("amy", hall.factory())
+    assert names_in(await again.ok(b'LSUB "" *')) == [b"Public/News"]
+    await again.ok(b"UNSUBSCRIBE Public/News")
+    assert await amy.ok(b'LSUB "" *') == []
+
+
+async def test_own_mailboxes_below_the_prefix_are_hidden(hall: Hall) -> None:
+    """The same name never means two mailboxes."""
+    hall.grant("Public/* anyone lr")
+    mine = hall.root / "users" / "amy" / "Maildir" / ".Public.Mine"
+    for below in ("cur", "new", "tmp"):
+        (mine / below).mkdir(parents=True)
+    wire = await hall.login("amy")
+    assert names_in(await wire.ok(b'LIST "" *')) == [b"INBOX"]
+    assert (await wire.said(b"SELECT Public/Mine")).startswith(b"NO [NONEXISTENT]")
+
+
+# ---- who sees what ------------------------------------------------------------------------------
+
+
+async def test_what_may_not_be_seen_is_answered_like_what_is_not_there(hall: Hall) -> None:
+    """PATH-06: word for word, for every command that names a mailbox."""
+    hall.folder("Secret", "Open")
+    hall.deliver("Secret", LETTER)
+    hall.deliver("Open", LETTER)
+    hall.grant("Public/Secret user:eve lr", f"Public/Open anyone {ALL}", f"Public/x anyone {ALL}")
+    wire = await hall.login("amy")
+    await wire.ok(b"SELECT Public/Open")
+    commands = [
+        b"SELECT %b", b"EXAMINE %b", b"STATUS %b (MESSAGES UNSEEN)", b"DELETE %b", b"CREATE %b",
+        b"RENAME %b Public/x", b"RENAME Public/Open %b", b"RENAME %b Mine", b"COPY 1 %b",
+        b"UID MOVE 1 %b", b"MYRIGHTS %b", b"GETACL %b", b"LISTRIGHTS %b amy", b"SETACL %b amy lr",
+        b"DELETEACL %b amy", b'LIST "" %b', b"SUBSCRIBE %b", b"UNSUBSCRIBE %b",
+        b"APPEND %b {3+}\r\nabc",
+    ]  # fmt: skip
+    for command in commands:
+        answers = []
+        for name in (b"Public/Secret", b"Public/Absent"):
+            await wire.ok(b"SELECT Public/Open")
+            answers.append([x.replace(name, b"X") for x in await wire.send(command % name)])
+        assert answers[0] == answers[1], command
+
+
+async def test_groups_users_and_what_is_taken_away(hall: Hall) -> None:
+    """All lines that fit add up, C{-} takes away, in any order; groups without case."""
+    hall.folder("A", "B", "C", "D")
+    hall.grant(
+        "Public/A group:STAFF lr",
+        "Public/B group:board lr",
+        "Public/C user:bob -l",
+        "Public/C anyone lr",
+        "Public/D authenticated lr",
+    )
+    seen = {}
+    for name in ("amy", "bob", "eve", "anonymous"):
+        wire = await hall.login(name)
+        listed = names_in(await wire.ok(b'LIST "" Public/%'))
+        seen[name] = b"".join(each[-1:] for each in listed)
+    assert seen == {"amy": b"ABCD", "bob": b"AD", "eve": b"CD", "anonymous": b"C"}
+
+
+async def test_a_read_only_namespace_keeps_what_each_has_seen(hall: Hall) -> None:
+    """RFC 4314 section 5.2: C{\\Seen} is everybody's own, so there is no right to write."""
+    hall.folder("News")
+    hall.deliver("News", LETTER)
+    factory = hall.factory(read_only=True)
+    amy, bob = await hall.login("amy", factory), await hall.login("bob", factory)
+    *lines, last = await amy.send(b"SELECT Public/News")
+    assert last.startswith(b"OK [READ-ONLY]")
+    assert b"* OK [PERMANENTFLAGS (\\Seen)] Flags kept" in lines
+    assert await amy.ok(b"FETCH 1 BODY[TEXT]")
+    assert await flags_of(amy) == b"\\Seen"
+    assert b"* OK [UNSEEN 1] First unseen message" in await bob.ok(b"SELECT Public/News")
+    assert await flags_of(bob) == b""
+    for command in (b"STORE 1 +FLAGS (\\Flagged)", b"EXPUNGE", b"MOVE 1 INBOX", b"CREATE Public/x"):
+        assert (await amy.said(command)).startswith(b"NO [NOPERM]"), command
+    assert (await amy.append(b"Public/News", LETTER)).startswith(b"NO [NOPERM]")
+    assert await amy.ok(b"MYRIGHTS Public/News") == [b"* MYRIGHTS Public/News lrs"]
+    assert await amy.ok(b"COPY 1 INBOX") == []
+    assert (await amy.said(b"CLOSE")).startswith(b"OK")
+
+
+# ---- rights change ------------------------------------------------------------------------------
+
+
+async def test_rights_are_read_again_when_the_file_changes(hall: Hall) -> None:
+    """A session that has the mailbox open is told what it may change now (RFC 4314 5.1.1)."""
+    hall.folder("News")
+    hall.deliver("News", LETTER)
+    hall.grant("Public/* anyone lrswte")
+    wire = await hall.login("amy")
+    await wire.ok(b"SELECT Public/News")
+    hall.grant("Public/* anyone lrs")
+
+    async def told() -> bool:
+        return b"* OK [PERMANENTFLAGS (\\Seen)] New keywords" in await wire.ok(b"NOOP")
+
+    for _ in range(1000):
+        if await told():
+            break
+        await nap(0.05)
+    else:
+        raise AssertionError("never told")
+    assert (await wire.said(b"STORE 1 +FLAGS (\\Flagged)")).startswith(b"NO [NOPERM]")
+    assert await flags_of(wire) == b""
+
+
+async def closed_by(hall: Hall, *lines: str) -> None:
+    hall.folder("News")
+    hall.deliver("News", LETTER)
+    hall.grant(*lines)
+    wire = await hall.login("amy")
+    assert await wire.ok(b'LIST "" Public*') == []
+    assert (await wire.said(b"SELECT Public/News")).startswith(b"NO [NONEXISTENT]")
+    assert await wire.ok(b'LIST "" *') == [b'* LIST (\\HasNoChildren) "/" INBOX']
+
+
+async def test_a_broken_file_closes(hall: Hall, caplog: Any) -> None:
+    """One wrong line may be the one that was to take rights away."""
+    await closed_by(hall, "Public/* anyone lr", "Public/News user:amy -lq")
+
+
+async def test_a_missing_file_closes(hall: Hall) -> None:
+    hall.folder("News")
+    wire = await hall.login("amy")
+    assert await wire.ok(b'LIST "" Public*') == []
+
+
+async def test_a_file_that_breaks_closes_what_is_open(hall: Hall) -> None:
+    """Messages of a mailbox that is selected are not given out any more, either."""
+    hall.folder("News")
+    hall.deliver("News", LETTER)
+    hall.grant("Public/* anyone lrs")
+    wire = await hall.login("amy")
+    await wire.ok(b"SELECT Public/News")
+    assert await wire.ok(b"FETCH 1 BODY.PEEK[]")
+    hall.rights.unlink()
+    space = hall.wires[0].protocol.session.account.branches[0].space
+    await until(lambda: not space.rights.now().lines)
+    assert (await wire.said(b"UID FETCH 1 BODY.PEEK[]")).startswith(b"NO [NOPERM]")
+    assert (await wire.said(b"SEARCH SEEN")).startswith(b"NO [NOPERM]")
+
+
+# ---- many at once -------------------------------------------------------------------------------
+
+
+async def test_two_users_see_each_others_changes_while_they_idle(hall: Hall) -> None:
+    """In one process and across two: arrivals, flags and expunges."""
+    hall.folder("News")
+    hall.deliver("News", LETTER)
+    hall.grant(f"Public/News anyone {ALL}")
+    amy = await hall.login("amy")
+    here, there = await hall.login("bob"), await hall.login("bob", hall.factory())
+    for each in (amy, here, there):
+        await each.ok(b"SELECT Public/News")
+    for each in (here, there):
+        each.put(b"i IDLE\r\n")
+        await each.line(b"+ ")
+    assert (await amy.append(b"Public/News", message("two"))).startswith(b"OK")
+    for each in (here, there):
+        await each.line(b"* 2 EXISTS")
+    await amy.ok(b"STORE 2 +FLAGS (\\Deleted \\Flagged)")
+    for each in (here, there):
+        assert (await each.line(b"* 2 FETCH"))[-1].startswith(
+            b"* 2 FETCH (FLAGS (\\Flagged \\Deleted"
+        )
+    await amy.ok(b"EXPUNGE")
+    for each in (here, there):
+        await each.line(b"* 2 EXPUNGE")
+    hall.deliver("News", message("by the MDA"))
+    for each in (here, there):
+        await each.line(b"* 2 EXISTS")
+        each.put(b"DONE\r\n")
+        await each.line(b"i OK")
+
+
+async def test_what_a_user_has_seen_is_seen_in_all_their_sessions_and_in_no_others(
+    hall: Hall,
+) -> None:
+    hall.folder("News")
+    for number in range(5):
+        hall.deliver("News", message(f"number {number}"))
+    hall.grant("Public/News anyone lrs")
+    amy, bob = await hall.login("amy"), await hall.login("bob")
+    here, there = await hall.login("amy"), await hall.login("amy", hall.factory())
+    for each in (amy, bob, here, there):
+        await each.ok(b"SELECT Public/News")
+    for each in (here, there):
+        each.put(b"i IDLE\r\n")
+        await each.line(b"+ ")
+    stored = await amy.ok(b"STORE 2:3 +FLAGS (\\Seen)")
+    assert [b"\\Seen" in line for line in stored] == [True, True]
+    for each in (here, there):
+        assert b"\\Seen" in (await each.line(b"* 2 FETCH"))[-1]
+        assert b"\\Seen" in (await each.line(b"* 3 FETCH"))[-1]
+        each.put(b"DONE\r\n")
+        await each.line(b"i OK")
+        assert await each.ok(b"SEARCH SEEN") == [b"* SEARCH 2 3"]
+    await amy.ok(b"STORE 3 -FLAGS (\\Seen)")
+    await there.ok(b"NOOP")
+    assert await there.ok(b"UID SEARCH UNSEEN") == [b"* SEARCH 1 3 4 5"]
+    assert await bob.ok(b"SEARCH SEEN") == [b"* SEARCH"]
+    assert await amy.ok(b"STATUS Public/News (MESSAGES UNSEEN)") == [
+        b"* STATUS Public/News (MESSAGES 5 UNSEEN 4)"
+    ]
+    assert await bob.ok(b"STATUS Public/News (UNSEEN)") == [b"* STATUS Public/News (UNSEEN 5)"]
+    again = await hall.login("amy", hall.factory())
+    await again.ok(b"SELECT Public/News")
+    assert await again.ok(b"SEARCH SEEN") == [b"* SEARCH 2"]
+
+
+async def test_seen_stays_right_while_messages_come_and_go(hall: Hall) -> None:
+    hall.folder("News")
+    for number in range(6):
+        hall.deliver("News", message(f"number {number}"), "S" if number % 2 else "F")
+    hall.grant(f"Public/News anyone {ALL}")
+    amy, bob = await hall.login("amy"), await hall.login("bob")
+    await amy.ok(b"SELECT Public/News")
+    await bob.ok(b"SELECT Public/News")
+    assert await amy.ok(b"SEARCH SEEN") == [b"* SEARCH"]  # what a file name says is nobody's
+    await amy.ok(b"STORE 1,4:6 +FLAGS.SILENT (\\Seen)")
+    await bob.ok(b"STORE 1,5 +FLAGS.SILENT (\\Deleted)")
+    await bob.ok(b"EXPUNGE")
+    assert (await bob.append(b"Public/News", LETTER, b"\\Seen \\Answered")).startswith(b"OK")
+    await amy.ok(b"NOOP")
+    assert await amy.ok(b"UID SEARCH SEEN") == [b"* SEARCH 4 6"]
+    await bob.ok(b"NOOP")
+    assert await bob.ok(b"UID SEARCH SEEN") == [b"* SEARCH 7"]
+    assert await amy.ok(b"STATUS Public/News (UNSEEN)") == [b"* STATUS Public/News (UNSEEN 3)"]
+    await amy.ok(b"UID STORE 4 FLAGS (\\Flagged)")
+    assert await flags_of(amy, 4) == b"\\Flagged"
+    await amy.ok(b"UID STORE 4 FLAGS (\\Seen)")
+    assert await flags_of(amy, 4) == b"\\Seen"
+    await bob.ok(b"NOOP")
+    assert await flags_of(bob, 4) == b""
+
+
+# ---- from account to account --------------------------------------------------------------------
+
+
+async def test_messages_go_from_ones_own_mail_into_a_public_folder_and_back(hall: Hall) -> None:
+    """All of it goes along: octets, flags, keywords, date; the new UIDs are told."""
+    hall.folder("News")
+    hall.grant(f"Public/News anyone {ALL}")
+    amy, bob = await hall.login("amy"), await hall.login("bob")
+    date = b'"17-Jul-1996 02:44:25 +0000"'
+    await amy.ok(
+        b"APPEND INBOX (\\Seen \\Flagged $Work) %b {%d+}\r\n%b" % (date, len(LETTER), LETTER)
+    )
+    await amy.append(b"INBOX", message("other"))
+    await amy.ok(b"SELECT INBOX")
+    before = await amy.ok(b"FETCH 1 (INTERNALDATE RFC822.SIZE BODY.PEEK[])")
+    assert b"[COPYUID " in await amy.said(b"COPY 1 Public/News")
+    lines = await amy.send(b"MOVE 1:2 Public/News")
+    assert lines[0].startswith(b"* OK [COPYUID ")
+    assert lines[0].endswith(b"1:2 2:3] Moved")
+    assert lines[1:3] == [b"* 2 EXPUNGE", b"* 1 EXPUNGE"]
+    await bob.ok(b"SELECT Public/News")
+    assert await flags_of(bob, 2) == b"\\Flagged $Work"
+    assert await bob.ok(b"FETCH 2 (INTERNALDATE RFC822.SIZE BODY.PEEK[])") == [
+        before[0].replace(b"* 1 ", b"* 2 "),
+        *before[1:],
+    ]
+    await amy.ok(b"SELECT Public/News")
+    assert await amy.ok(b"UID SEARCH SEEN") == [b"* SEARCH 1 2"]
+    assert await bob.ok(b"UID SEARCH SEEN") == [b"* SEARCH"]
+    await bob.ok(b"UID MOVE 3 INBOX")
+    assert await bob.ok(b"STATUS INBOX (MESSAGES)") == [b"* STATUS INBOX (MESSAGES 1)"]
+
+
+async def test_a_copy_within_the_namespace_takes_along_what_was_seen(hall: Hall) -> None:
+    hall.folder("News", "Old")
+    hall.deliver("News", LETTER)
+    hall.grant(f"Public/* anyone {ALL}")
+    amy, bob = await hall.login("amy"), await hall.login("bob")
+    await amy.ok(b"SELECT Public/News")
+    await amy.ok(b"STORE 1 FLAGS (\\Seen \\Flagged)")
+    await amy.ok(b"MOVE 1 Public/Old")
+    for wire, flags in ((amy, b"\\Flagged \\Seen"), (bob, b"\\Flagged")):
+        await wire.ok(b"SELECT Public/Old")
+        assert sorted((await flags_of(wire)).split()) == flags.split()
+        assert await wire.ok(b"STATUS Public/News (MESSAGES)") == [
+            b"* STATUS Public/News (MESSAGES 0)"
+        ]
+
+
+async def test_a_move_that_may_not_take_away_takes_nothing(hall: Hall) -> None:
+    """RFC 6851 section 4.2."""
+    hall.folder("News")
+    hall.deliver("News", LETTER)
+    hall.grant("Public/* anyone lrsw")
+    wire = await hall.login("amy")
+    await wire.ok(b"SELECT Public/News")
+    assert (await wire.said(b"MOVE 1 INBOX")).startswith(b"NO [NOPERM]")
+    assert await wire.ok(b"STATUS INBOX (MESSAGES)") == [b"* STATUS INBOX (MESSAGES 0)"]
+
+
+async def test_a_copy_is_all_or_nothing_and_a_missing_target_may_be_made(hall: Hall) -> None:
+    hall.folder("News")
+    hall.grant(f"Public/* anyone {ALL}", "Public anyone k")
+    wire = await hall.login("amy")
+    await wire.append(b"INBOX", LETTER)
+    await wire.ok(b"SELECT INBOX")
+    assert (await wire.said(b"COPY 1 Public/New")).startswith(b"NO [TRYCREATE]")
+    await wire.ok(b"CREATE Public/New")
+    assert b"COPYUID" in await wire.said(b"COPY 1 Public/New")
+
+
+async def test_nothing_is_renamed_into_another_namespace(hall: Hall) -> None:
+    hall.folder("News")
+    hall.grant(f"Public/* anyone {ALL}", "Public anyone k")
+    wire = await hall.login("amy")
+    await wire.ok(b"CREATE Mine")
+    for old, new in (
+        (b"Public/News", b"News"),
+        (b"Mine", b"Public/Mine"),
+        (b"INBOX", b"Public/Mine"),
+        (b"Public", b"Mine"),
+    ):
+        assert (await wire.said(b"RENAME %b %b" % (old, new))).startswith(b"NO [CANNOT]")
+
+
+async def test_folders_are_made_renamed_and_deleted_for_all(hall: Hall) -> None:
+    hall.grant(f"Public/* anyone {ALL}", "Public anyone k")
+    amy, bob = await hall.login("amy"), await hall.login("bob")
+    await amy.ok(b"CREATE Public/A/B/C")
+    await amy.append(b"Public/A/B", LETTER)
+    await bob.ok(b"SELECT Public/A/B")
+    await amy.ok(b"RENAME Public/A/B Public/A/New")
+    assert names_in(await bob.ok(b'LIST "" Public/*')) == [
+        b"Public/A",
+        b"Public/A/New",
+        b"Public/A/New/C",
+    ]
+    assert await bob.ok(b"STATUS Public/A/New (MESSAGES)") == [
+        b"* STATUS Public/A/New (MESSAGES 1)"
+    ]
+    await amy.ok(b"DELETE Public/A/New/C")
+    await amy.ok(b"DELETE Public/A/New")
+    assert names_in(await bob.ok(b'LIST "" Public/*')) == [b"Public/A"]
+    assert sorted(each.name for each in hall.public.iterdir() if each.name[0] == ".") == [".A"]
+
+
+async def test_what_is_not_ours_to_delete_is_not_renamed_from_above(hall: Hall) -> None:
+    """A child without the right to delete stays where it is, and so do those above it."""
+    hall.folder("A", "A/B", "A/C")
+    hall.grant(f"Public/* user:amy {ALL}", "Public user:amy k", f"Public/A/C user:amy -{ALL}")
+    wire = await hall.login("amy")
+    assert (await wire.said(b"RENAME Public/A Public/Z")).startswith(b"NO [NOPERM]")
+    await wire.ok(b"RENAME Public/A/B Public/Z")
+
+
+# ---- ACL ----------------------------------------------------------------------------------------
+
+
+async def test_rights_can_be_read_and_not_set(hall: Hall) -> None:
+    """RFC 4314 sections 3.1 to 3.5; C{c} and C{d} for older clients (section 2.1.1)."""
+    hall.folder("News")
+    hall.grant(
+        f"Public/News user:amy {ALL}",
+        "Public/News group:staff lr",
+        "Public/* anyone l",
+        "Public/News user:eve -l",
+        'Public/News "user:amy jones" lrs',
+    )
+    amy, bob = await hall.login("amy"), await hall.login("bob")
+    assert await amy.ok(b"MYRIGHTS INBOX") == [b"* MYRIGHTS INBOX lrswipkxteacd"]
+    assert await bob.ok(b"MYRIGHTS Public/News") == [b"* MYRIGHTS Public/News lr"]
+    assert await amy.ok(b"GETACL Public/News") == [
+        b'* ACL Public/News amy lrswipkxteacd $staff lr -eve l "amy jones" lrs anyone l'
+    ]
+    assert await amy.ok(b"GETACL INBOX") == [b"* ACL INBOX amy lrswipkxteacd"]
+    assert await amy.ok(b"LISTRIGHTS Public/News $staff") == [b"* LISTRIGHTS Public/News $staff lr"]
+    assert await amy.ok(b"LISTRIGHTS Public/News nobody") == [b'* LISTRIGHTS Public/News nobody ""']
+    for command in (b"SETACL Public/News bob lrs", b"DELETEACL Public/News bob"):
+        refused = await amy.said(command)
+        assert refused == b"NO [NOPERM] Rights are kept by the administrator"
+        assert (await bob.said(command)).startswith(b"NO [NOPERM]")
+    assert (await bob.said(b"GETACL Public/News")).startswith(b"NO [NOPERM]")
+    assert (await amy.said(b"SETACL INBOX bob lrs")).startswith(b"NO [NOPERM]")
+
+
+async def test_an_account_without_namespaces_has_no_acl(hall: Hall) -> None:
+    """What is not there is neither announced nor accepted."""
+    hall.grant()
+    wire = await hall.login("amy")
+    wire.protocol.session.account.powers = ()
+    (words,) = await wire.ok(b"CAPABILITY")
+    assert b"ACL" not in words.split()
+    assert await wire.said(b"MYRIGHTS INBOX") == b"BAD unknown command"
+    assert await wire.ok(b"NAMESPACE") == [b'* NAMESPACE (("" "/")) NIL NIL']

@@ -89,9 +89,11 @@ def version() -> str:
 
 
 @contextlib.contextmanager
-def serve(place: Path, users: Sequence[str]) -> Iterator[Server | None]:
+def serve(place: Path, users: Sequence[str], more: str = "") -> Iterator[Server | None]:
     """
     As L{ours.serve<benchmarks.ours.serve>}; None where there is no Dovecot.
+
+    @param more: lines for its configuration, which count more than those above
     """
     if PROGRAM is None:
         yield None
@@ -119,6 +121,7 @@ def serve(place: Path, users: Sequence[str]) -> Iterator[Server | None]:
             plain=plain,
             tls=tls,
         )
+        + more
     )
     process = Process([PROGRAM, "-F", "-c", str(configuration)], place / "output")
 

@@ -30,7 +30,7 @@ async def flags_of(wire: Wire, uid: int = 1) -> bytes:
 
 
 async def test_the_namespace_is_announced(hall: Hall) -> None:
-    """RFC 2342 section 5; ACL comes with it, and not before it is known whose mailboxes these are."""
+    """RFC 2342 section 5; ACL comes with it, once it is known whose mailboxes these are."""
     wire = await hall.login("amy")
     assert await wire.ok(b"NAMESPACE") == [b'* NAMESPACE (("" "/")) NIL (("Public/" "/"))']
     (words,) = await wire.ok(b"CAPABILITY")

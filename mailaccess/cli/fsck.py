@@ -59,8 +59,12 @@ def _run(chosen: Namespace) -> int:
 def maildirs_of(settings: Settings, account: str | None) -> Iterator[tuple[str, str]]:
     """
     Names and Maildirs. All accounts are those of password files, and the directories where
-    accounts of others would be, by the name of the directory.
+    accounts of others would be, by the name of the directory; then namespaces, by their prefix.
     """
+    spaces = {each.prefix: os.path.normpath(each.path) for each in settings.namespace}
+    if account in spaces:
+        yield account, spaces[account]
+        return
     homes = dict(_known(settings))
     below = settings.mail.maildir
     if account is not None:
@@ -80,6 +84,7 @@ def maildirs_of(settings: Settings, account: str | None) -> Iterator[tuple[str, 
         path = os.path.normpath(os.path.join(home, below))
         if path not in seen and os.path.isdir(os.path.join(path, "cur")):
             yield os.path.relpath(home, os.path.dirname(fixed[0]) or "."), path
+    yield from (each for each in spaces.items() if os.path.isdir(each[1]))
 
 
 def _known(settings: Settings) -> Iterator[tuple[str, str]]:

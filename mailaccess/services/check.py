@@ -20,6 +20,7 @@ from mailaccess.auth.passwords import Limits
 from mailaccess.errors import ConfigurationErrors
 
 from .audit.look import look
+from . import namespaces
 from .certificates import BrokenCertificates, load_certificates
 from .config import read, read_text
 from .control.place import open_to_all
@@ -53,6 +54,7 @@ def check(path: str) -> tuple[list[str], list[str]]:
             _password_file(document, settings, each, position, summary)
     if settings.mail.home:
         _home(document, settings, summary)
+    namespaces.look(document, settings, summary)
     _user(document, settings)
     look(document, settings, summary)
     _control(document, settings)

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 from mailaccess.auth.sasl import MECHANISMS
 
-from . import auditchecks, demands, quotas
+from . import auditchecks, demands, namespaces, quotas
 from .directories import contradicted
 from .ldapsettings import LDAPSettings
 from .problems import Document
@@ -270,6 +270,7 @@ _CHECKS: tuple[Callable[[Document, Settings], None], ...] = (
     _limits_agree,
     quotas.tables_make_sense,
     quotas.folders_have_names,
+    namespaces.tables_make_sense,
     _group_has_a_user,
     *auditchecks.CHECKS,
     _control_has_a_place,

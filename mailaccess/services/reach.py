@@ -108,6 +108,9 @@ def _files(settings: Settings) -> Iterator[tuple[Path, str, bool]]:
         for name in ("ca", "certificate", "key", "bind_password_file"):
             if getattr(each, name):
                 yield (*here, name), getattr(each, name), name == "bind_password_file"
+    for position, space in enumerate(settings.namespace):
+        if space.rights:
+            yield ("namespace", position, "rights"), space.rights, False
     for name in ("token_keys", "token_client_secret_file", "token_ca"):
         path = getattr(settings.login, name)
         if path.startswith("/"):

@@ -36,6 +36,7 @@ from .kinds import (
 from .ldapsettings import LDAPSettings
 from .loginsettings import CertificateSettings, LoginSettings
 from .mailsettings import FolderSettings, QuotaSettings
+from .namespacesettings import NamespaceSettings
 from .options import REQUIRED, option, section
 
 STANDARD_PORTS: Mapping[tuple[str, bool], int] = {
@@ -337,6 +338,7 @@ class Settings:
     mail: MailSettings = section(MailSettings)
     quota: tuple[QuotaSettings, ...] = section(QuotaSettings, many=True)
     folders: FolderSettings = section(FolderSettings)
+    namespace: tuple[NamespaceSettings, ...] = section(NamespaceSettings, many=True)
     users: tuple[UsersSettings | LDAPSettings, ...] = section(
         UsersSettings, many=True, variants={"ldap": LDAPSettings}
     )

@@ -48,6 +48,7 @@ from .ldapsettings import LDAPSettings
 from .listeners import Listener
 from .logins import proofs_of, rights_of, weak_mechanisms
 from .logs import LogWriter
+from .namespaces import with_namespaces
 from .policies import policy_of
 from .process import MayNotRun, become, check_may_serve, harden
 from .quotas import NO_QUOTAS, Quotas
@@ -146,7 +147,11 @@ class MailService(MultiService):
         store = (
             accounts
             if accounts is not None
-            else maildirs(settings.mail, reactor, limits.message_size, Quotas(settings.quota))
+            else with_namespaces(
+                maildirs(settings.mail, reactor, limits.message_size, Quotas(settings.quota)),
+                settings,
+                reactor,
+            )
         )
         self.portal = Portal(MailRealm(store), [guard])
         sweep = Sweep(reactor)

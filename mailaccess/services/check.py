@@ -19,8 +19,8 @@ from mailaccess.auth.passwdlines import Contents, read_lines
 from mailaccess.auth.passwords import Limits
 from mailaccess.errors import ConfigurationErrors
 
-from .audit.look import look
 from . import namespaces
+from .audit.look import look
 from .certificates import BrokenCertificates, load_certificates
 from .config import read, read_text
 from .control.place import open_to_all

@@ -1,6 +1,5 @@
 """
-Public folders as the configuration has them: what is wrong with C{[[namespace]]}, and the namespaces
-that it means.
+Public folders as the configuration has them: what is wrong with C{[[namespace]]}, and what it means.
 """
 
 from __future__ import annotations

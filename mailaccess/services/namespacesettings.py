@@ -2,8 +2,6 @@
 The table of the configuration for public folders: C{[[namespace]]}.
 """
 
-# ruff: noqa: RUF009 - option() makes an attrs field
-
 from __future__ import annotations
 
 import attrs

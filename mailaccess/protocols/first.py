@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..wire.proxyheader import begins_header
 from .line import Conversation, IFramer
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ class FirstOctets:
     """
     Stands in front of the framer until something came. A TLS handshake on a port where none has
     been asked for is answered at once and with nothing of it; as a line it might never end
-    (TLS-18).
+    (TLS-18). So is what claims to come through a proxy, where none has been named (POL-09).
     """
 
     __slots__ = ("connection", "framer")
@@ -37,12 +38,17 @@ class FirstOctets:
         self._put(self.framer)
         self.connection.spoke()
         if data.startswith(b"\x16\x03"):
-            connection = self.connection
-            connection.reason = "TLS where none was asked for"
-            connection.farewell("No TLS here")
-            connection.end()
+            self._end("TLS where none was asked for", "No TLS here")
+        elif begins_header(data):
+            self._end("a PROXY header from somebody who is no proxy of ours", "No proxies here")
         else:
             self.framer.feed(data)
+
+    def _end(self, why: str, said: str) -> None:
+        connection = self.connection
+        connection.reason = why
+        connection.farewell(said)
+        connection.end()
 
     def next(self) -> None:
         """

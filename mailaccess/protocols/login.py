@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
-from ipaddress import ip_address
 from typing import Any
 
 import attrs
@@ -44,7 +43,8 @@ from ..policy.attempt import Attempt, Result
 from ..policy.link import Layer, Link
 from ..policy.mechanism import Coverage, Exposes, Mechanism
 from ..policy.tls import Decision
-from .tlsfacts import channel_binding, link_facts
+from .links import link_of
+from .tlsfacts import channel_binding
 
 
 class TLSPolicyMixin:
@@ -189,44 +189,7 @@ class Entrance:
         """
         The facts of a connection as it is now.
         """
-        peer, local = transport.getPeer(), transport.getHost()
-        address = getattr(peer, "host", "") or ""
-        facts = link_facts(transport)
-        if facts is not None:
-            return Link(
-                listener=self.listener,
-                layer=Layer.TLS,
-                bits=facts.bits,
-                tls_version=facts.version,
-                cipher=facts.cipher,
-                certificate=facts.certificate,
-                certificate_names=facts.names,
-                bindings=facts.bindings,
-                peer=address,
-                local=getattr(local, "host", "") or "",
-            )
-        return Link(
-            listener=self.listener,
-            layer=self._layer(peer, address),
-            peer=address,
-            local=getattr(local, "host", "") or "",
-        )
-
-    def _layer(self, peer: Any, address: str) -> Layer:
-        if not self.private:
-            return Layer.NONE
-        if not address:
-            return (
-                Layer.UNIX if Layer.UNIX in self.private and hasattr(peer, "name") else Layer.NONE
-            )
-        ip = ip_address(address.split("%", maxsplit=1)[0])
-        mapped = getattr(ip, "ipv4_mapped", None)
-        ip = mapped if mapped is not None else ip
-        if ip.is_loopback and Layer.LOOPBACK in self.private:
-            return Layer.LOOPBACK
-        if Layer.TRUSTED_NETWORK in self.private and any(ip in each for each in self.trusted):
-            return Layer.TRUSTED_NETWORK
-        return Layer.NONE
+        return link_of(transport, self.listener, self.private, self.trusted)
 
     # ---- letting in -------------------------------------------------------------------------
 

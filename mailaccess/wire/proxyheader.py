@@ -81,11 +81,9 @@ class ProxyHeader:
 
 def begins_header(data: bytes) -> bool:
     """
-    Whether these first octets could be of a header and nothing else.
+    Whether these first octets are of a header and of nothing else.
     """
-    return any(
-        data[: len(each)] == each[: len(data)] and len(data) > 1 for each in (SIGNATURE, _WORD)
-    )
+    return data.startswith((SIGNATURE, _WORD))
 
 
 def read_header(data: bytes) -> ProxyHeader | None:

@@ -12,8 +12,8 @@ from ... import __version__
 from ...auth.credentials import APOPLogin
 from ...auth.names import BadName, decode_name
 from ...errors import AuthenticationFailed, BadSyntax, Refused
-from ...policy.link import Layer
 from ...policy.mechanism import APOP, USER_PASS
+from ...policy.rules import is_tls
 from ...wire.framing import Overlong
 from ...wire.grammar.names import decode_base64
 from ...wire.pop3 import COMMAND_LIMIT
@@ -42,7 +42,7 @@ def tls_offered(server: POP3Server) -> bool:
     return (
         server.state is State.AUTHORIZATION
         and server.entrance.tls is not None
-        and server.link.layer is not Layer.TLS
+        and not is_tls(server.link)
     )
 
 
@@ -92,7 +92,7 @@ async def stls(server: POP3Server, arguments: list[bytes]) -> None:
 
     RFC 2595 section 4; RFC 6856 section 2.1: not after UTF8.
     """
-    if server.link.layer is Layer.TLS:
+    if is_tls(server.link):
         raise NotPermitted("Command not permitted when TLS active")
     if not tls_offered(server) or server.utf8:
         raise NotPermitted

@@ -5,7 +5,7 @@ STARTTLS: RFC 3501 section 6.2.1, RFC 9051 section 6.2.1, RFC 2595 section 3.1.
 from __future__ import annotations
 
 from ....errors import BadSyntax
-from ....policy.link import Layer
+from ....policy.rules import is_tls
 from ..registry import Effect, Extension, State
 from ..session import Session
 
@@ -18,7 +18,7 @@ def offered(session: Session) -> bool:
     return (
         session.state is State.NOT_AUTHENTICATED
         and connection.entrance.tls is not None
-        and connection.link.layer is not Layer.TLS
+        and not is_tls(connection.link)
     )
 
 

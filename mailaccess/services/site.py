@@ -49,6 +49,9 @@ from .listeners import Listener
 from .logins import proofs_of, rights_of, weak_mechanisms
 from .logs import LogWriter
 from .namespaces import with_namespaces
+from .metrics.looking import look
+from .metrics.numbers import Numbers
+from .metrics.web import MetricsServer
 from .policies import policy_of
 from .process import MayNotRun, become, check_may_serve, harden
 from .quotas import NO_QUOTAS, Quotas
@@ -122,9 +125,10 @@ class MailService(MultiService):
         self.listeners = MultiService()  # type: ignore[no-untyped-call]
         limits, domain = settings.limits, settings.mail.domain
 
-        tls = ServerTLS(settings.tls, reactor) if settings.tls.certificate else None
+        tls = self._tls = ServerTLS(settings.tls, reactor) if settings.tls.certificate else None
         policy = policy_of(settings)
-        self.audit = Audit(settings, reactor)
+        self.numbers = Numbers(self._numbers_of_now)
+        self.audit = Audit(settings, reactor, self.numbers.count)
         pool = HashPool(reactor, settings.server.hash_threads or None)
         self.password_files: list[PasswordFile] = []
         self.directories: list[LDAPChecker] = []
@@ -185,6 +189,8 @@ class MailService(MultiService):
         hangup += [self.tell_policy, self.audit.reload, *self._forgetting]
         if settings.server.watchdog:
             self._add(Watchdog(reactor, settings.server.watchdog / 1000))
+        if settings.metrics.listen:
+            self._add(MetricsServer(settings.metrics.listen, self.numbers.registry, reactor))
         reloading = Reloading(reactor, tls, hangup)
         self._add(self.listeners, reloading)
         if settings.control.path:
@@ -200,6 +206,10 @@ class MailService(MultiService):
         """
         for each in self.listeners:
             yield from each.factory.connections
+
+    def _numbers_of_now(self) -> Iterator[Any]:
+        certificates = self._tls.certificates if self._tls is not None else None
+        return look(self.connections(), self.directories, certificates, self.audit)
 
     def _add(self, *services: Service) -> None:
         for each in services:

@@ -3,6 +3,7 @@ Kill the server, and cut its disk off, again and again; nothing acknowledged may
 DS-02, DS-16).
 
     python -m tests.torture [--kills N] [--cuts N] [--sharing S] [--seconds S] [--seed N] [--shadow]
+                            [--histories N]
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from random import Random
 
 from tests.torture.disks import PlainDisk, ShadowDisk, cut_disk
+from tests.torture.histories import histories, live, make_template
 from tests.torture.oracle import Wrong
 from tests.torture.rounds import Torture
 from tests.torture.serve import Servers
@@ -32,6 +34,7 @@ def main() -> int:
     parser.add_argument("--cuts", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=1.0, help="of work a round, at most")
     parser.add_argument("--sharing", type=float, default=30, help="seconds of it")
+    parser.add_argument("--histories", type=int, default=5, help="steps of the longest")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
     parser.add_argument(
         "--shadow", action="store_true", help="copy what is synced instead of mounting a disk"
@@ -48,10 +51,30 @@ def main() -> int:
         if chosen.sharing and not _share(place / "sharing", servers, chosen):
             print(f"kept: {place / 'sharing'}")
             return 1
+        if not _live(place / "histories", chosen.histories):
+            return 1
     finally:
         servers.stop()
     shutil.rmtree(place)
     return 0
+
+
+def _live(place: Path, length: int) -> bool:
+    """
+    Every order of so many steps.
+    """
+    make_template(place / "template")
+    count = 0
+    for foreign in (False, True):
+        for steps in histories(length, foreign):
+            try:
+                live(place / "template", place / "mail", steps)
+            except AssertionError as error:
+                print(f"histories: LOST\n{error}")
+                return False
+            count += 1
+    print(f"histories: {count} of {length} steps; nothing lost")
+    return True
 
 
 def _share(place: Path, servers: Servers, chosen: argparse.Namespace) -> bool:

@@ -32,13 +32,19 @@ def base_of(name: str) -> str:
     return name.partition(":")[0]
 
 
+def info_of(name: str) -> str:
+    """
+    The letters that tell flags.
+    """
+    return name.partition(":2,")[2].partition(",")[0]
+
+
 def flags_of(name: str, letters: Letters) -> int:
     """
     The flag mask that a name tells.
     """
-    info = name.partition(":2,")[2]
     mask = 0
-    for letter in info.partition(",")[0]:
+    for letter in info_of(name):
         mask |= _LETTERS.get(letter) or letters.get(letter, 0)
     return mask
 

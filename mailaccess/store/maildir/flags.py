@@ -131,8 +131,10 @@ class Mirror(Job):
     Write flags into file names, some hundred at a time. Returns a L{MirrorPass} to go on from, or
     None at the end.
 
-    Rename, then sync the directory, then commit: whichever of them is lost, the name and what the
-    record says of the name do not differ in a way that looks like somebody else's change.
+    Rename, then sync the directory, then commit: what is lost in a power cut leaves a name that
+    tells the flags of the record, or an older one that the record knows. Where the process dies or
+    the commit fails and others go on to store flags, the new name would look like somebody else's
+    change: it is put back before (L{mailaccess.store.maildir.intents}).
     """
 
     makes_room = True
@@ -152,7 +154,12 @@ class Mirror(Job):
             return None
         here = self.after or MirrorPass(1, box.modseq)
         wanted, following = self._wanted(ledger, box, here.start)
-        self._rename(ledger, box, wanted)
+        done = self._rename(ledger, box, wanted)
+        if len(done) < len(wanted):
+            # Others renamed or removed files: until the next look tells, names tell too little.
+            here = attrs.evolve(here, modseq=box.mirrored)
+        # From here on the commit decides, and whoever begins the next transaction sees it.
+        self._renamed.clear()
         if following:
             return MirrorPass(following, here.modseq)
         box = ledger.box(self.mailbox)
@@ -179,10 +186,13 @@ class Mirror(Job):
                 wanted.append((uid, name, new))
         return wanted, 0
 
-    def _rename(self, ledger: Ledger, box: Box, wanted: list[tuple[int, str, str]]) -> None:
+    def _rename(
+        self, ledger: Ledger, box: Box, wanted: list[tuple[int, str, str]]
+    ) -> list[tuple[str | bytes, int, int]]:
         if not wanted:
-            return
+            return []
         ledger.touch(box)
+        ledger.intend_names(box, wanted)
         done = []
         self._directory = box.directory
         with ledger.tree.open(box.directory, "cur") as cur:
@@ -190,15 +200,15 @@ class Mirror(Job):
                 try:
                     ledger.disk.rename(old, new, cur, cur)
                 except FileNotFoundError:
-                    # Renamed or removed by others: the next look tells.
                     continue
                 self._renamed.append((old, new))
                 done.append((index.to_name(new), box.id, uid))
         ledger.index.run_many("UPDATE file SET name = ? WHERE mailbox = ? AND uid = ?", done)
+        return done
 
     def undo(self, ledger: Ledger) -> None:
         """
-        Back again: a name that the record does not know would be taken for somebody else's change.
+        Back again, inside the transaction.
         """
         with ledger.tree.open(self._directory, "cur") as cur:
             while self._renamed:

@@ -128,6 +128,7 @@ class Ledger:
         self.recovered = False
         self._index: Index | None = None
         self.allowance = UNLIMITED
+        self._noted = -1
         self._touched: dict[int, _Touched] = {}
         self._also: set[tuple[str, ...]] = set()
         self._files: list[tuple[int, int]] = []
@@ -154,6 +155,7 @@ class Ledger:
         """
         Let go of the database until it is needed again.
         """
+        self._let_go_of_notes()
         if self._index is not None:
             self._index.connection.close(True)
             self._index = None
@@ -217,7 +219,25 @@ class Ledger:
 
         @param uid: as in L{intents.Intent}
         """
-        intents.note(self.tree, intents.Intent.on(box, uid, steps))
+        self._note(intents.Intent.on(box, uid, steps), durable=True)
+
+    def intend_names(self, box: Box, names: Sequence[tuple[int, str, str]]) -> None:
+        """
+        The same for files in C{cur} that only get other names: UID, old and new.
+
+        Not synced: after a power cut nobody has stored flags since.
+        """
+        self._note(intents.Intent.naming(box, names), durable=False)
+
+    def _note(self, intent: intents.Intent, durable: bool) -> None:
+        if self._noted < 0:
+            self._noted = intents.hold(self.tree)
+        intents.note(self.tree, intent, self._noted, durable)
+
+    def _let_go_of_notes(self) -> None:
+        if self._noted >= 0:
+            os.close(self._noted)
+            self._noted = -1
 
     def recover(self) -> None:
         """
@@ -233,8 +253,17 @@ class Ledger:
 
     def _begin(self) -> None:
         self._check_place()
-        self.index.run("BEGIN IMMEDIATE")
-        self.recovered = intents.recover(self.tree, self.index)
+        self.recovered = False
+        while True:
+            self.index.run("BEGIN IMMEDIATE")
+            if not intents.pending(self.tree):
+                return
+            self._noted = intents.hold(self.tree)
+            intents.recover(self.tree, self.index)
+            self.recovered = True
+            self.index.run("COMMIT")
+            intents.clear(self.tree)
+            self._let_go_of_notes()
 
     def _times(self, directory: str) -> tuple[int, int]:
         with self.tree.open(directory) as at:
@@ -370,8 +399,11 @@ class Ledger:
                         jobs[number].undo(self)
                     outcomes[number] = reason
             return outcomes
-        if intents.pending(self.tree):
-            intents.clear(self.tree)
+        with contextlib.suppress(OSError):
+            # Where it is not certain that all is well, the next transaction looks.
+            if self._noted >= 0 and len(done) == len(ready):
+                intents.clear(self.tree)
+        self._let_go_of_notes()
         self._ring()
         self._write_size()
         for number in done:
@@ -399,6 +431,7 @@ class Ledger:
         return error
 
     def _give_up(self) -> None:
+        self._let_go_of_notes()
         with contextlib.suppress(Exception):
             if self._index is not None:
                 if self._index.connection.in_transaction:

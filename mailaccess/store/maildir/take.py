@@ -3,6 +3,11 @@ Taking in what other programs did: deliveries, changed flags, removed files.
 
 Flags are merged three ways: what the name told when it was last looked at, what it tells now, and
 what the record says. What changed in the name is done to the record; the rest stays.
+
+What a look found may be out of date when it is taken in: files were renamed and removed meanwhile,
+perhaps forth and back, by this store or by others. So it only says where to look again, inside the
+transaction, where no rename of a store is under way and the name of a file differs from the record
+only if another program made it differ.
 """
 
 from __future__ import annotations
@@ -72,6 +77,14 @@ class Take(Job):
         )
 
     def _merge(self, ledger: Ledger, box: Box, modseq: int) -> list[tuple[int, int]]:
+        if not self.sighting.renamed:
+            return []
+        with ledger.tree.open(box.directory, "cur") as cur:
+            return self._merge_names(ledger, box, modseq, cur)
+
+    def _merge_names(
+        self, ledger: Ledger, box: Box, modseq: int, cur: int
+    ) -> list[tuple[int, int]]:
         changed = []
         letters = box.letters
         for uid, old, new in sorted(self.sighting.renamed):
@@ -82,6 +95,9 @@ class Take(Job):
             ).fetchone()
             if row is None or index.from_name(row[1]) != old:
                 continue
+            if ledger.disk.exists(old, cur) or not ledger.disk.exists(new, cur):
+                # Renamed back, or on: our own mirror may have passed through both names.
+                continue
             _learn(ledger, box, new)
             letters = box.letters
             mirrored, now = flags_of(old, letters), flags_of(new, letters)
@@ -91,6 +107,8 @@ class Take(Job):
                 "UPDATE file SET name = ? WHERE mailbox = ? AND uid = ?",
                 (index.to_name(new), box.id, uid),
             )
+            # The record only knows names that a power cut cannot take back.
+            ledger.also_sync(box.directory, "cur")
             if mask != row[0]:
                 ledger.index.run(
                     "UPDATE message SET flags = ?, modseq = ? WHERE mailbox = ? AND uid = ?",
@@ -105,6 +123,9 @@ class Take(Job):
         names = ledger.index.names(box.id, index.ranges_of(uids))
         gone = [uid for uid, name in names if vanished[uid] == name]
         if gone:
+            with ledger.tree.open(box.directory, "cur") as cur:
+                gone = [uid for uid in gone if not ledger.disk.exists(vanished[uid], cur)]
+        if gone:
             ledger.delete(box, gone, modseq)
         return gone
 
@@ -115,6 +136,10 @@ class Take(Job):
         since = ledger.index.names(box.id, [(sighting.uid_next, 2**32)])
         known = {base_of(name) for _, name in since}
         kept = [a for a in sighting.arrivals if a.rename or base_of(a.name) not in known]
+        if any(a.rename for a in kept):
+            # A name that is ours by now is no second file of the same base.
+            ours = {name for _, name in ledger.index.names(box.id, [(1, 2**32)])}
+            kept = [a for a in kept if not a.rename or a.name not in ours]
         if not kept:
             return []
         found = self._place(ledger, box, order(kept, listed))
@@ -161,6 +186,9 @@ class Take(Job):
                         ledger.disk.rename(arrival.name, name, source, cur)
                     except FileNotFoundError:
                         continue
+                elif not self.sighting.adopting and not self._held(ledger, cur, name):
+                    # What was seen was an upload that failed, or is expunged by now.
+                    continue
                 _learn(ledger, box, name)
                 placed.append((name, arrival))
         return placed

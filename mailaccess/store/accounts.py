@@ -93,6 +93,7 @@ class MaildirAccounts:
         """
         found = await self.account_at(identity.name, self.path_of(identity))
         found.usage.give(self.options.allowance(identity))
+        found.wants_folders = bool(self.options.folders.create)
         return found
 
     async def account_at(self, name: str, path: str) -> MaildirAccount:

@@ -23,21 +23,6 @@ _LONGEST_FILE = 255
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _DOT, _ESCAPED_DOT = b".", b"&AC4-"
 
-_SPECIAL = {
-    "sent": "\\Sent",
-    "sent items": "\\Sent",
-    "sent messages": "\\Sent",
-    "drafts": "\\Drafts",
-    "trash": "\\Trash",
-    "deleted items": "\\Trash",
-    "deleted messages": "\\Trash",
-    "junk": "\\Junk",
-    "spam": "\\Junk",
-    "junk e-mail": "\\Junk",
-    "archive": "\\Archive",
-    "archives": "\\Archive",
-}
-
 
 def directory_of(name: str) -> str:
     """
@@ -77,13 +62,6 @@ def name_of(directory: str) -> str | None:
         return name if directory_of(name) == directory else None
     except (BadSyntax, BadMailboxName):
         return None
-
-
-def special_use(name: str) -> str:
-    """
-    What a mailbox is for by its name (RFC 6154), or empty.
-    """
-    return _SPECIAL.get(name.lower(), "")
 
 
 def parents_of(name: str) -> list[str]:

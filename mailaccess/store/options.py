@@ -12,6 +12,7 @@ import attrs
 from mailaccess.interfaces import Identity
 from mailaccess.store.maildir.uniqueids import Pattern
 from mailaccess.store.quota import Allowance
+from mailaccess.store.uses import DEFAULT, SiteFolders
 
 Mirror = Literal["immediate", "lazy", "never"]
 
@@ -38,6 +39,7 @@ class StoreOptions:
     @ivar allowance: what an account may hold; None where nobody said anything, and C{maildirsize}
         counts
     @ivar quota_warning: percent of it from which on people are warned; 0 for never
+    @ivar folders: those that have a use
     """
 
     subdirectory: str = "Maildir"
@@ -51,3 +53,4 @@ class StoreOptions:
     poll_interval: float = 1.0
     allowance: Callable[[Identity], Allowance | None] = _nothing_said
     quota_warning: int = 90
+    folders: SiteFolders = DEFAULT

@@ -5,7 +5,6 @@ One user's mail: the mailboxes of a Maildir, shared by the user's sessions in a 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -18,11 +17,21 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailaccess.errors import InUse, NoSuchMailbox, StoreFailed
+from mailaccess.errors import NoSuchMailbox, StoreFailed
 from mailaccess.interfaces import IAccount, IMovesMessages, MailboxInfo, Status
 from mailaccess.store import names
 from mailaccess.store.disk import Disk, Tree, refusal
-from mailaccess.store.maildir import counting, derived, folders, index, reserve, utf8
+from mailaccess.store.maildir import (
+    counting,
+    derived,
+    folders,
+    furnish,
+    index,
+    listing,
+    maildrop,
+    reserve,
+    utf8,
+)
 from mailaccess.store.maildir.adopt import Adopt
 from mailaccess.store.maildir.deliver import Transfer
 from mailaccess.store.maildir.index import Box, Index
@@ -33,6 +42,7 @@ from mailaccess.store.maildir.shared import SharedMailbox
 from mailaccess.store.maildir.upload import Upload
 from mailaccess.store.maildir.usage import Usage
 from mailaccess.store.quota import IKeepsToQuota, Quota
+from mailaccess.store.uses import IGivesUses, known
 
 if TYPE_CHECKING:
     from mailaccess.store.accounts import MaildirAccounts
@@ -40,17 +50,18 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-@implementer(IAccount, IKeepsToQuota)
+@implementer(IAccount, IKeepsToQuota, IGivesUses)
 class MaildirAccount:
     """
     An account.
 
     @ivar sessions: how many use it
+    @ivar wants_folders: it is a user's, and may lack folders of the site
     @ivar dead: its record was damaged or taken away: a new object has to be made
     """
 
     log = Logger()
-    powers: Collection[Any] = (IMovesMessages, IKeepsToQuota)
+    powers: Collection[Any] = (IMovesMessages, IKeepsToQuota, IGivesUses)
 
     def __init__(self, accounts: MaildirAccounts, name: str, path: str, disk: Disk) -> None:
         self.accounts = accounts
@@ -62,6 +73,7 @@ class MaildirAccount:
         self.ledger = Ledger(self.tree, self._damaged)
         self.bell = os.path.join(path, index.DIRECTORY, index.BELL)
         self.sessions = 0
+        self.wants_folders = False
         self.dead = False
         self._index: Index | None = None
         self._data_version = 0
@@ -285,7 +297,9 @@ class MaildirAccount:
         """
         directory = names.directory_of(name)
         if not self._there(directory):
-            raise NoSuchMailbox
+            await furnish.furnish(self)
+            if not self._there(directory):
+                raise NoSuchMailbox
         with self.reading():
             box = self.index.box_at(directory)
         if box is None:
@@ -328,26 +342,13 @@ class MaildirAccount:
         """
         All names, C{INBOX} first.
         """
-        found = await self.in_thread(folders.directories, self.tree.disk, self.tree)
-        subscribed = set(await self.subscriptions())
-        real = {name for name, _ in found}
-        parents = {parent for name in real for parent in names.parents_of(name)}
-        listed = sorted((real | parents) - {names.INBOX})
-        return [
-            MailboxInfo(
-                name,
-                selectable=name in real,
-                has_children=name in parents,
-                subscribed=name in subscribed,
-                special_use=names.special_use(name) if name in real else "",
-            )
-            for name in [names.INBOX, *listed]
-        ]
+        return await listing.mailboxes(self)
 
     async def subscriptions(self) -> Sequence[str]:
         """
         Subscribed names.
         """
+        await furnish.furnish(self)
         try:
             return sorted(folders.load_subscriptions(self.tree.disk, self.tree))
         except OSError as error:
@@ -370,6 +371,12 @@ class MaildirAccount:
         With those above it.
         """
         await self.submit(folders.Create(name))
+
+    async def create_for(self, name: str, uses: Collection[str]) -> None:
+        """
+        With uses.
+        """
+        await self.submit(folders.Create(name, uses=known(uses)))
 
     async def delete(self, name: str) -> None:
         """
@@ -394,7 +401,7 @@ class MaildirAccount:
         if not names.directory_of(old):
             await self._empty_inbox(new)
             return
-        await self.submit(folders.Rename(old, new))
+        await self.submit(folders.Rename(old, new, self.options.folders))
         missing = names.parents_of(new)
         if missing:
             await self.submit(folders.Create(missing[-1], exist_ok=True))
@@ -463,25 +470,7 @@ class MaildirAccount:
         """
         For one POP3 session at a time, in all processes.
         """
-        try:
-            with self.tree.open(index.DIRECTORY) as at:
-                descriptor = self.tree.disk.extend("maildrop.lock", at)
-        except OSError as error:
-            raise refusal(error, "maildrop lock") from error
-        try:
-            # Of an open file, not of a process: another session of ours is kept out too, and the
-            # kernel lets go when a process dies.
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(descriptor)
-            raise InUse(detail=str(error)) from error
-        held = [descriptor]
-
-        def release() -> None:
-            if held:
-                os.close(held.pop())
-
-        return release
+        return maildrop.lock(self.tree)
 
     def release(self) -> None:
         """

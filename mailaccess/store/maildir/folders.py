@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mailaccess.errors import (
     BadMailboxName,
@@ -20,11 +20,12 @@ from mailaccess.errors import (
 )
 from mailaccess.store import names
 from mailaccess.store.disk import Disk, Tree
-from mailaccess.store.maildir import courier, index, utf8
+from mailaccess.store.maildir import courier, given, index, utf8
 from mailaccess.store.maildir.filename import sizes_of
 from mailaccess.store.maildir.intents import Step
 from mailaccess.store.maildir.ledger import Job, Ledger
 from mailaccess.store.maildir.take import next_validity, write_list
+from mailaccess.store.uses import DEFAULT, TRASH, SiteFolders, uses_of
 
 SUBSCRIPTIONS = "subscriptions"
 _HEADER = "V\t2\n\n"
@@ -139,10 +140,13 @@ class Create(Job):
     Make a mailbox, and those above it that are missing.
 
     @ivar exist_ok: it may be there already
+    @ivar uses: what it is for; whatever had one of them loses it
     """
 
-    def __init__(self, name: str, exist_ok: bool = False) -> None:
+    def __init__(self, name: str, exist_ok: bool = False, uses: Sequence[str] = ()) -> None:
         self.name = name
+        self.uses = tuple(uses)
+        self._given: given.Given | None = None
         self.directory = names.directory_of(name)
         self.exist_ok = exist_ok
         self._made: list[str] = []
@@ -160,7 +164,21 @@ class Create(Job):
                 directory = names.directory_of(name)
                 if directory and not is_mailbox(ledger.disk, directory, root):
                     self._make(ledger, root, directory)
+        self._give(ledger)
         ledger.also_sync()
+
+    def _give(self, ledger: Ledger) -> None:
+        before = given.load(ledger.tree)
+        after = {
+            directory: tuple(each for each in uses if each not in self.uses)
+            for directory, uses in before.items()
+            if directory not in self._made
+        }
+        if self.uses:
+            after[self.directory] = self.uses
+        if after != before:
+            self._given = before
+            given.save(ledger.tree, after)
 
     def _make(self, ledger: Ledger, root: int, directory: str) -> None:
         disk = ledger.disk
@@ -192,6 +210,8 @@ class Create(Job):
         """
         Remove what was made.
         """
+        if self._given is not None:
+            given.save(ledger.tree, self._given)
         for directory in self._made:
             shutil.rmtree(os.path.join(ledger.tree.path, directory), ignore_errors=True)
 
@@ -242,6 +262,7 @@ class Delete(Job):
         with ledger.tree.open(index.DIRECTORY) as at:
             gone = _GONE + self._away.removeprefix(_GOING)
             ledger.disk.rename(self._away, gone, at, at)
+        forget_uses(ledger, [self.directory])
 
     def undo(self, ledger: Ledger) -> None:
         """
@@ -254,6 +275,16 @@ class Delete(Job):
             self._away = ""
 
 
+def forget_uses(ledger: Ledger, directories: Collection[str]) -> None:
+    """
+    These mailboxes are not there any more.
+    """
+    before = given.load(ledger.tree)
+    after = {each: uses for each, uses in before.items() if each not in directories}
+    if after != before:
+        given.save(ledger.tree, after)
+
+
 class Rename(Job):
     """
     Give a mailbox and its children other names. Returns the directories, old and new.
@@ -261,9 +292,11 @@ class Rename(Job):
     Each directory is renamed at once; what a crash leaves half done is put back.
     """
 
-    def __init__(self, old: str, new: str) -> None:
+    def __init__(self, old: str, new: str, site: SiteFolders = DEFAULT) -> None:
         self.old = names.directory_of(old)
         self.name = new
+        self.site = site
+        self._given: given.Given | None = None
         self.new = names.directory_of(new)
         if below(self.old, self.new) and self.old != self.new:
             raise BadMailboxName("A mailbox cannot become its own child")
@@ -289,6 +322,7 @@ class Rename(Job):
                 if names.name_of(new) is None:
                     raise BadMailboxName(detail="a child would get too long a name")
             self._intend(ledger, moves)
+            self._keep_uses(ledger, there, moves)
             for old, new in moves:
                 disk.rename(old, new, root, root)
                 self._done.append((old, new))
@@ -307,10 +341,39 @@ class Rename(Job):
             if box is not None:
                 ledger.intend(box, 0, [Step("", new, ("", old))])
 
+    def _keep_uses(
+        self, ledger: Ledger, there: Collection[str], moves: Sequence[tuple[str, str]]
+    ) -> None:
+        """
+        A mailbox keeps its use under its new name, whether that was given to it or its old name
+        said it; not in the trash, where some programs move what they delete.
+        """
+        before = given.load(ledger.tree)
+        mailboxes = [name for name in map(names.name_of, there) if name is not None]
+        uses = uses_of(sorted(mailboxes), given.by_name(before), self.site)
+        trashed = any(TRASH in uses.get(each, ()) for each in names.parents_of(self.name))
+        after = dict(before)
+        for old, new in moves:
+            after.pop(new, None)
+            kept = uses.get(names.name_of(old) or "", ())
+            if kept and not trashed:
+                after[new] = tuple(kept)
+        if after != before:
+            self._given = before
+            given.save(ledger.tree, after)
+
+    def settle(self, ledger: Ledger) -> None:
+        """
+        What is said of the old names is not needed any more.
+        """
+        forget_uses(ledger, [old for old, _ in self._done])
+
     def undo(self, ledger: Ledger) -> None:
         """
         Back again.
         """
+        if self._given is not None:
+            given.save(ledger.tree, self._given)
         with ledger.tree.open() as root:
             while self._done:
                 old, new = self._done.pop()

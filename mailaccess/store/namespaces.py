@@ -21,6 +21,7 @@ from mailaccess.interfaces import (
     IAccount,
     IAccounts,
     Identity,
+    IMovesMessages,
     ISharesMailboxes,
     MailboxInfo,
     Status,
@@ -46,7 +47,7 @@ class OtherNamespace(BadMailboxName):
 @implementer(IAccount, ISharesMailboxes)
 class CompoundAccount:
     """
-    One session's account: the user's own, and beside it the namespaces.
+    One session's account: the user's own, and beside it the namespaces. A name leads to one of them.
 
     A mailbox of the user's own whose name leads into a namespace is not seen.
     """
@@ -55,14 +56,10 @@ class CompoundAccount:
         self.personal = personal
         self.branches = branches
         self.name = personal.name
-        self.powers: Collection[Any] = (*personal.powers, ISharesMailboxes)
+        # Not those that say nothing here of whose mailbox is meant.
+        passed_on = [each for each in personal.powers if _is_known(each)]
+        self.powers: Collection[Any] = (*passed_on, ISharesMailboxes)
         self.shared = tuple(each.prefix for each in branches)
-
-    def __getattr__(self, name: str) -> Any:
-        """
-        Powers that are the user's own account's alone.
-        """
-        return getattr(self.personal, name)
 
     def _branch(self, name: str) -> Branch | None:
         for each in self.branches:
@@ -194,6 +191,13 @@ class CompoundAccount:
         for each in self.branches:
             each.release()
         self.personal.release()
+
+
+def _is_known(power: Any) -> bool:
+    """
+    Whether a power is one of mailboxes, or one that L{CompoundAccount} leads to where it belongs.
+    """
+    return power is IMovesMessages or all(hasattr(CompoundAccount, each) for each in power)
 
 
 @implementer(IAccounts)

@@ -12,7 +12,6 @@ from mailaccess.message.limits import MAX_ADDRESSES, MAX_STRING, MAX_VALUE
 from mailaccess.message.scan import Fields, fields_of_message
 from mailaccess.wire.writer import nstring, string
 
-
 _SHORT = 128
 """Octets of a value that is worth remembering."""
 

@@ -155,16 +155,16 @@ def separate(block: bytes, names: Container[bytes]) -> list[tuple[bytes, bytes]]
     The fields of a header block that L{pick} would return for these names, which are in lower case:
     for each its name in lower case, and the field without the LF at its end. Put together, and
     followed by an empty line, those of some of the names are what L{pick} returns for these.
+
+    @param block: with CRLF for line ends, up to the first empty line or the end of the message
     """
-    lines = block[: _end_of_fields(block)]
-    if lines and not lines.endswith(b"\n"):
-        lines += b"\r\n"
+    lines = block if block.endswith(b"\n") else block + b"\r\n"
     # Looking for any field and then at its name is faster than looking for many names.
     found = []
     for field, name in _ANY.findall(b"\n" + lines):
         plain = name.lower()
+        if plain.endswith((b" ", b"\t")):
+            plain = plain.rstrip(b" \t")
         if plain in names:
-            found.append((plain, field))
-        elif plain.endswith((b" ", b"\t")) and (plain := plain.rstrip(b" \t")) in names:
             found.append((plain, field))
     return found

@@ -8,13 +8,12 @@ Parameters are returned as written, RFC 2231 pieces (C{name*0*}) included: IMAP 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 
 from mailaccess.message.header import unfold
 from mailaccess.message.limits import MAX_PARAMETERS, MAX_STRING, MAX_VALUE
 
-Parameters = Sequence[tuple[bytes, bytes]]
+Parameters = tuple[tuple[bytes, bytes], ...]
 
 _SHORT = 128
 """Octets of a value that is worth remembering."""
@@ -127,7 +126,7 @@ def parameters(value: bytes, at: int = 0) -> Parameters:
         if room < 0:
             break
         found.append((name, text))
-    return found
+    return tuple(found)
 
 
 _NAME = re.compile(rb"([^\0-\x20;=\"]++)[ \t]*+=[ \t]*+")

@@ -71,7 +71,7 @@ class Part:
         self.end = end
         self.type = b"text"
         self.subtype = b"plain"
-        self.params: Parameters = []
+        self.params: Parameters = ()
         self.fields: Fields = {}
         self.children: list[Part] = []
         self.message: Part | None = None

@@ -18,6 +18,8 @@ from zope.interface import implementer
 from mailaccess.interfaces import IAccounts, Identity
 from mailaccess.store.disk import Disk
 from mailaccess.store.maildir.account import MaildirAccount
+from mailaccess.store.maildir.helper import REST
+from mailaccess.store.maildir.helpers import Helpers
 from mailaccess.store.maildir.keeping import Keeper
 from mailaccess.store.maildir.shared import SharedMailbox
 from mailaccess.store.maildir.watch import Watcher
@@ -36,6 +38,7 @@ class MaildirAccounts:
 
     @ivar writer: the thread in which everything becomes durable
     @ivar keeper: the thread that keeps what was computed
+    @ivar helpers: processes that compute it where there is much
     @ivar filling: who makes text ready to be searched; one at a time
     """
 
@@ -59,6 +62,7 @@ class MaildirAccounts:
         self.disk = disk or Disk()
         self.writer = Writer(reactor, self.options.open_indexes)
         self.keeper = Keeper()
+        self.helpers = Helpers(self.options.helpers, self._helped)
         self.filling = DeferredLock()
         self.kernel = Watcher(reactor)
         self._threads = threads
@@ -70,6 +74,7 @@ class MaildirAccounts:
         self._polled: list[Callable[[], None]] = []
         self._polling: IDelayedCall | None = None
         self._timers: set[IDelayedCall] = set()
+        self._tending = False
 
     @property
     def threads(self) -> ThreadPool:
@@ -191,6 +196,19 @@ class MaildirAccounts:
         timer = self.reactor.callLater(seconds, run)
         self._timers.add(timer)
 
+    def _helped(self) -> None:
+        self.reactor.callFromThread(self._tend)
+
+    def _tend(self) -> None:
+        if not self._tending:
+            self._tending = True
+            self.later(2 * REST, self._tidy)
+
+    def _tidy(self) -> None:
+        self._tending = False
+        if self.helpers.tidy():
+            self._tend()
+
     def poll(self, call: Callable[[], None]) -> Callable[[], None]:
         """
         Call every L{StoreOptions.poll_interval}; returns what ends it.
@@ -226,5 +244,6 @@ class MaildirAccounts:
         self._awake.clear()
         self._cold.clear()
         self.kernel.close()
+        self.helpers.stop()
         self.keeper.stop()
         self.writer.stop()

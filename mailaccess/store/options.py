@@ -4,6 +4,7 @@ What an administrator can choose about the store.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Literal
 
@@ -36,6 +37,7 @@ class StoreOptions:
     @ivar unique_ids: how the Dovecot that Maildirs come from made unique-ids for POP3, if not as
         usual
     @ivar poll_interval: seconds between looks where the kernel gives no more watches
+    @ivar helpers: processes at a time, at most, that compute what is kept of many messages
     @ivar allowance: what an account may hold; None where nobody said anything, and C{maildirsize}
         counts
     @ivar quota_warning: percent of it from which on people are warned; 0 for never
@@ -51,6 +53,7 @@ class StoreOptions:
     text_limit: int = 4 * 1024 * 1024 * 1024
     unique_ids: Pattern | None = None
     poll_interval: float = 1.0
+    helpers: int = min(4, os.cpu_count() or 1)
     allowance: Callable[[Identity], Allowance | None] = _nothing_said
     quota_warning: int = 90
     folders: SiteFolders = DEFAULT

@@ -19,7 +19,6 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, compress
-from operator import eq, ge, lt
 from typing import Any, Protocol
 
 import attrs
@@ -28,8 +27,8 @@ from twisted.internet.task import deferLater
 from mailaccess.errors import LimitReached
 from mailaccess.interfaces import KEYWORD_BIT, SYSTEM_FLAGS
 from mailaccess.message import text as message_text
-from mailaccess.message.scan import scan
 from mailaccess.store import query as q
+from mailaccess.store.searched import Message, compares_with
 
 _SYSTEM = {name.lower(): bit for name, bit in SYSTEM_FLAGS.items()}
 _SLICE_ROWS = 100
@@ -83,57 +82,6 @@ class Texts(Protocol):
         them ascending, an octet that is 1 if the message matches, and one that is 1 if that is
         known.
         """
-
-
-class Message:
-    """
-    A message as a search sees it; each form is computed when first asked for.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._header: str | None = None
-        self._body: str | None = None
-        self._values: dict[str, list[str]] = {}
-        self._sent: datetime.date | bool | None = False
-
-    def values(self, name: str) -> list[str]:
-        """
-        Folded values of a header field.
-        """
-        found = self._values.get(name)
-        if found is None:
-            raw = name.encode("ascii", "replace")
-            values = message_text.header_value(self._data, raw)
-            found = self._values[name] = [message_text.fold(value) for value in values]
-        return found
-
-    @property
-    def header(self) -> str:
-        """
-        The folded header.
-        """
-        if self._header is None:
-            self._header = message_text.fold(message_text.header_text(self._data))
-        return self._header
-
-    @property
-    def body(self) -> str:
-        """
-        The folded text of the text parts.
-        """
-        if self._body is None:
-            self._body = message_text.fold(message_text.body_text(self._data, scan(self._data)))
-        return self._body
-
-    @property
-    def sent(self) -> datetime.date | None:
-        """
-        The day in the Date field.
-        """
-        if isinstance(self._sent, bool):
-            self._sent = message_text.sent_date(self._data)
-        return self._sent
 
 
 @attrs.frozen
@@ -347,16 +295,6 @@ def _cost(node: q.Query) -> int:
         case q.Body() | q.Text():
             return 3
     return 0
-
-
-_COMPARE: dict[type, Callable[[Any, Any], bool]] = {q.Since: ge, q.Before: lt, q.On: eq}
-
-
-def compares_with(node: q.Since | q.Before | q.On) -> Callable[[Any, Any], bool]:
-    """
-    How the day of a message has to stand to the one that is asked for.
-    """
-    return _COMPARE[type(node)]
 
 
 def _test(node: q.Query) -> Callable[[Message], bool] | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,8 @@ from mailaccess.store.disk import Tree
 from mailaccess.store.maildir import derived, index, kinds
 from mailaccess.store.maildir.blocks import Kind, numbers_of
 from mailaccess.store.maildir.derived import Derived
-from mailaccess.store.search import Message
+from mailaccess.store.maildir.helpers import Helpers
+from mailaccess.store.searched import Message
 
 if TYPE_CHECKING:
     from mailaccess.store.maildir.shared import SharedMailbox
@@ -44,6 +45,7 @@ class Place:
     @ivar limit: octets of the database, at most
     """
 
+    helpers: Helpers
     tree: Tree
     index: str
     text: str
@@ -90,6 +92,7 @@ async def fill(shared: SharedMailbox) -> None:
     """
     account = shared.account
     place = Place(
+        helpers=account.accounts.helpers,
         tree=account.tree,
         index=account.ledger.path,
         text=account.recall.path,
@@ -153,7 +156,16 @@ def _chunk(place: Place, uids: Sequence[int]) -> int:
             if database.octets() > place.limit:
                 return -1
     found: dict[Kind, dict[int, Sequence[bytes] | None]] = {kind: {} for kind in _KINDS}
-    for uid, data in _read(place, missing):
+    names = _names(place, missing)
+    helped = place.helpers.ask("search", place.tree, place.directory, [name for _, name in names])
+    rest = []
+    for pair, parts in zip(names, helped, strict=True):
+        if isinstance(parts, dict):
+            for kind in _KINDS:
+                found[kind][pair[0]] = parts[kind.number]
+        else:
+            rest.append(pair)
+    for uid, data in _read(place, rest):
         values: Mapping[Kind, Sequence[bytes] | None] = dict.fromkeys(_KINDS)
         if data is not None:
             header = data[: header_end(data)]
@@ -192,29 +204,32 @@ def _missing(database: Derived, token: int, uids: Sequence[int]) -> list[int]:
     return sorted(missing)
 
 
-def _read(place: Place, uids: Sequence[int]) -> Iterator[tuple[int, bytes | None]]:
-    """
-    Messages that are where the record has them; None for one that is too long, or no file.
-    """
+def _names(place: Place, uids: Sequence[int]) -> list[tuple[int, str]]:
     connection = index.connect(place.index, writer=False)
     try:
         names = index.Index(connection).names(place.mailbox, index.ranges_of(uids))
     finally:
         connection.close(True)
     wanted = set(uids)
+    return [pair for pair in names if pair[0] in wanted]
+
+
+def _read(place: Place, names: Iterable[tuple[int, str]]) -> Iterator[tuple[int, bytes | None]]:
+    """
+    Messages that are where the record has them; None for one that is too long, or no file.
+    """
     with place.tree.open(place.directory, "cur") as cur:
         for uid, name in names:
-            if uid in wanted:
-                try:
-                    data = place.tree.disk.read(name, cur, _LONGEST)
-                except FileNotFoundError:
-                    continue
-                except OSError as error:
-                    if error.errno not in (errno.ELOOP, errno.EACCES):
-                        raise
-                    yield uid, None
-                    continue
-                yield uid, to_crlf(data) if len(data) < _LONGEST else None
+            try:
+                data = place.tree.disk.read(name, cur, _LONGEST)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.EACCES):
+                    raise
+                yield uid, None
+                continue
+            yield uid, to_crlf(data) if len(data) < _LONGEST else None
 
 
 def _tidy(place: Place, uids: Sequence[int]) -> None:

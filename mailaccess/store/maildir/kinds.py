@@ -10,16 +10,19 @@ nothing; an empty value leaves its end.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import accumulate, compress
+from typing import TYPE_CHECKING
 
-from mailaccess.interfaces import Description
 from mailaccess.message.header import header_end, separate
 from mailaccess.message.text import fold
 from mailaccess.store import query as q
 from mailaccess.store.maildir.blocks import Block, Kind
 from mailaccess.store.maildir.finding import find
-from mailaccess.store.search import Message, compares_with
+from mailaccess.store.searched import Message, compares_with
+
+if TYPE_CHECKING:
+    from mailaccess.interfaces import Description
 
 DESCRIPTION = Kind(1, 7, 3, 64 * 1024)
 FIELDS = Kind(2, 7, 3, 16 * 1024)
@@ -47,7 +50,7 @@ _CODES = {name: code for code, name in enumerate(USUAL, 1)}
 # Line ends are CRLF: an octet and a bare LF are nowhere else.
 _BETWEEN = b"\0\n"
 _LAST = b"\r\n" + _BETWEEN
-_END = b"\xff"
+END = b"\xff"
 
 Finder = Callable[[Block], Sequence[int]]
 
@@ -105,6 +108,18 @@ def picked(block: Block, names: Collection[bytes]) -> list[bytes]:
     return found
 
 
+def picked_of(
+    computed: Mapping[int, Mapping[int, Sequence[bytes] | None]], names: Collection[bytes]
+) -> dict[int, bytes]:
+    """
+    The same of what was computed but just now: by UID, values by number of their kind.
+    """
+    there = {uid: parts for uid, each in computed.items() if (parts := each.get(FIELDS.number))}
+    streams = [b"".join(part) for part in zip(*there.values(), strict=True)]
+    block = Block(array("I", there), array("I"), streams, ())
+    return dict(zip(there, picked(block, names), strict=True)) if there else {}
+
+
 def texts_of(message: Message, data: bytes) -> dict[Kind, tuple[bytes]]:
     """
     All that is searched.
@@ -119,12 +134,19 @@ def texts_of(message: Message, data: bytes) -> dict[Kind, tuple[bytes]]:
     for name, kind in VALUES.items():
         # Looking for a word is much faster than looking for a field.
         there = name.encode("ascii") in head
-        found[kind] = (b"".join(map(_text, message.values(name))) if there else b"",)
+        found[kind] = folded(message.values(name) if there else ())
     return found
 
 
+def folded(values: Iterable[str]) -> tuple[bytes]:
+    """
+    For L{VALUES}: values of a header field, folded.
+    """
+    return (b"".join(map(_text, values)),)
+
+
 def _text(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass") + _END
+    return text.encode("utf-8", "surrogatepass") + END
 
 
 def finders(node: q.Query) -> list[tuple[Kind, Finder]]:

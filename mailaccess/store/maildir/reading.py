@@ -21,18 +21,18 @@ from mailaccess.message.structure import describe
 from mailaccess.store import query as q
 from mailaccess.store.disk import refusal
 from mailaccess.store.maildir import kinds, recall
+from mailaccess.store.maildir.ahead import Ahead
 from mailaccess.store.maildir.blocks import Kind, Values
 from mailaccess.store.maildir.filename import base_of
+from mailaccess.store.maildir.helper import HEAD, LONG
 from mailaccess.store.maildir.index import from_name
-from mailaccess.store.search import Message
+from mailaccess.store.searched import Message
 
 if TYPE_CHECKING:
     from mailaccess.store.maildir.shared import SharedMailbox
 
-_LONG = 1024 * 1024
 _AHEAD = 128
 _REMEMBERED = 4096
-_HEAD = 16 * 1024
 _SLICE = 0.01
 
 
@@ -51,6 +51,8 @@ class Reader:
         self._shared = shared
         self.incomplete = False
         self.some_gone = False
+        self._structures = Ahead(shared, "describe", self.name)
+        self._lists = Ahead(shared, "list", self.name)
 
     def name(self, uid: int) -> str | None:
         """
@@ -80,7 +82,7 @@ class Reader:
         if name is None:
             return None
         try:
-            data = shared.account.tree.disk.read_short(name, shared.cur(), _LONG)
+            data = shared.account.tree.disk.read_short(name, shared.cur(), LONG)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -188,8 +190,8 @@ class Reader:
         found: list[bytes | None] = []
         until = self._shared.account.seconds() + _SLICE
         for uid in uids:
-            data = self._read(uid, self.name(uid), _HEAD)
-            if data is None or (len(data) == _HEAD and header_end(data) == _HEAD):
+            data = self._read(uid, self.name(uid), HEAD)
+            if data is None or (len(data) == HEAD and header_end(data) == HEAD):
                 data = await self.octets(uid)
             if data is not None:
                 data = await self._aside(data, _header_of)
@@ -201,7 +203,7 @@ class Reader:
         """
         In a thread, if there is so much of it that it would hold up others.
         """
-        if len(data) <= _LONG:
+        if len(data) <= LONG:
             return work(data)
         return await self._shared.account.in_thread(work, data)
 
@@ -220,6 +222,11 @@ class Reader:
         kept = account.recall.descriptions(self._token, sorted(uids))
         self._leave_out_gone(kept)
         structures: dict[int, Sequence[bytes] | None] = {}
+        missing = sorted(uid for uid in uids if uid not in kept)
+        for uid, values in (await self._structures.computed(missing)).items():
+            parts = values[kinds.DESCRIPTION.number]
+            if parts is not None:
+                kept[uid] = Description(*parts)
         until = account.seconds() + _SLICE
         for uid in uids:
             if kept.get(uid) is None:
@@ -247,6 +254,8 @@ class Reader:
             ]
         kept = self._shared.account.recall.fields(self._token, sorted(uids), names)
         self._leave_out_gone(kept)
+        computed = await self._lists.computed(sorted(uid for uid in uids if uid not in kept))
+        kept.update(kinds.picked_of(computed, names))
         missing = [uid for uid in uids if kept.get(uid) is None]
         if missing:
             fresh: dict[int, Sequence[bytes] | None] = {}

@@ -19,7 +19,7 @@ from .figures import Figure, Plan, machine, table
 from .load import Unexpected
 from .process import DidNotStart, more_descriptors
 
-NAMES = ("noop", "pipelined", "logins", "ldap", "storm", "memory", "idle", "mailbox")
+NAMES = ("noop", "pipelined", "logins", "ldap", "storm", "memory", "idle", "mailbox", "adopt")
 
 
 def plan(place: Path, *, quick: bool = False, full: bool = False) -> Plan:

@@ -92,7 +92,8 @@ class MaildirAccount:
         """
         try:
             folders.make_root(self.tree.disk, self.tree.path)
-            utf8.rename_all(self.tree)
+            for old, _ in utf8.rename_all(self.tree):
+                self.log.warn("{user}: {place} is not served", user=self.name, place=repr(old))
         except OSError as error:
             raise refusal(error, "opening the Maildir") from error
         folders.remove_leftovers(self.tree.path)

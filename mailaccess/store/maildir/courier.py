@@ -166,6 +166,6 @@ def subscriptions(text: str) -> list[str]:
     for line in text.split("\n"):
         if line.upper() == "INBOX":
             found.append("INBOX")
-        elif line[:6].upper() == "INBOX.":
+        elif line[:6].upper() == "INBOX." and line[6:]:
             found.append(line[6:])
     return found

@@ -207,6 +207,8 @@ def take_over(disk: Disk, path: str, pattern: Pattern | None = None) -> Iterator
         ledger.recover()
         for name, directory in describe(disk, path).mailboxes:
             if names.name_of(directory) is None:
+                told = "is not served: the system does not let its directory be renamed"
+                yield TakenOver(name, "", 0, 0, 0, 0, 0, 0, (f"{directory!r} {told}",))
                 continue
             expected = _expected(tree, directory)
             planned = _surveyed(tree, name, directory, pattern)

@@ -58,16 +58,22 @@ def _is_mailbox(tree: Tree, directory: str) -> bool:
 
 def rename_all(tree: Tree) -> list[tuple[str, str]]:
     """
-    Rename them. Returns those that stay as they are, since their names are taken.
+    Rename them. Returns those that stay as they are, since their names are taken or the system does
+    not let us: the other mailboxes are served all the same.
     """
     left = []
     wanted = misnamed(tree)
+    if not wanted:
+        return []
     with tree.open() as at:
         for old, new in wanted:
-            if tree.disk.exists(new, at):
+            try:
+                taken = tree.disk.exists(new, at)
+                if not taken:
+                    tree.disk.rename(old, new, at, at)
+            except OSError:
+                taken = True
+            if taken:
                 left.append((old, new))
-            else:
-                tree.disk.rename(old, new, at, at)
-        if len(left) < len(wanted):
-            tree.disk.fsync(at)
+        tree.disk.fsync(at)
     return left

@@ -2,11 +2,11 @@
 The tables of the configuration that say what is in accounts: C{[[quota]]} and C{[folders]}.
 """
 
-# ruff: noqa: RUF009 - option() makes an attrs field
-
 from __future__ import annotations
 
 import attrs
+
+from mailaccess.store.uses import SiteFolders
 
 from .kinds import Number, Size, Switch, Text, Words
 from .options import option
@@ -56,3 +56,15 @@ class FolderSettings:
         " for it; once only, so that those who delete one are rid of it",
     )
     subscribe: bool = option(Switch(), True, "subscribe users to what is made")
+
+    @property
+    def site(self) -> SiteFolders:
+        """
+        The same for the store.
+        """
+        words = {each: f"\\{each.capitalize()}" for each in USES}
+        return SiteFolders(
+            {words[each]: getattr(self, each) for each in USES},
+            tuple(words[each] for each in USES if each in self.create),
+            self.subscribe,
+        )

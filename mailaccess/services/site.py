@@ -37,6 +37,7 @@ from mailaccess.store.accounts import MaildirAccounts
 from mailaccess.store.maildir.uniqueids import Pattern
 from mailaccess.store.options import Mirror, StoreOptions
 
+from mailaccess.store.uses import DEFAULT, SiteFolders
 from .audit.service import Audit
 from .control.place import Place
 from .control.questions import Questions
@@ -152,7 +153,13 @@ class MailService(MultiService):
             accounts
             if accounts is not None
             else with_namespaces(
-                maildirs(settings.mail, reactor, limits.message_size, Quotas(settings.quota)),
+                maildirs(
+                    settings.mail,
+                    reactor,
+                    limits.message_size,
+                    Quotas(settings.quota),
+                    settings.folders.site,
+                ),
                 settings,
                 reactor,
             )
@@ -323,6 +330,7 @@ def maildirs(
     """
     options = StoreOptions(
         subdirectory=mail.maildir,
+    folders: SiteFolders = DEFAULT,
         mirror=cast(Mirror, mail.mirror),
         message_limit=message_size,
         unique_ids=Pattern(mail.pop3_uidl_format),
@@ -330,3 +338,4 @@ def maildirs(
         quota_warning=mail.quota_warning,
     )
     return MaildirAccounts(home_template(mail.home), reactor, options)
+        folders=folders,

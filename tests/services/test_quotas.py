@@ -109,6 +109,15 @@ def test_the_store_gets_what_the_configuration_says() -> None:
     assert made.options.allowance(Identity("amy")) is None
 
 
+def test_folders_of_the_site_are_those_of_the_configuration() -> None:
+    found = parse(site("/srv") + '[folders]\nsent = "Gesendet"\ncreate = ["trash", "sent"]\n')
+    folders = found.folders.site
+    assert folders.names["\\Sent"] == "Gesendet"
+    assert folders.names["\\Drafts"] == "Drafts"
+    assert folders.create == ("\\Sent", "\\Trash")
+    assert maildirs(found.mail, None, 5, Quotas(), folders).options.folders is folders
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     (tmp_path / "users").write_text(

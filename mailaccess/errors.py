@@ -130,6 +130,12 @@ class ContactAdmin(Refused, LoginDenied):
     public = "Account not usable, contact the administrator"
 
 
+class AccountGone(ContactAdmin):
+    """
+    No source of users knows somebody any more whose session lasts.
+    """
+
+
 class TooManyConnections(Refused, LoginDenied):
     """
     A limit on connections or on attempts is reached.

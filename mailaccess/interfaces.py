@@ -19,6 +19,19 @@ from zope.interface import Attribute, Interface
 
 
 @attrs.frozen
+class Ground:
+    """
+    Why somebody is in: what is looked at again while a session lasts (AUTH-12).
+
+    @ivar name: canonical name by which the source of users found them
+    @ivar mark: L{Identity.mark} of the password that was right; empty if it was no password
+    """
+
+    name: str
+    mark: str = attrs.field(default="", repr=False)
+
+
+@attrs.frozen
 class Identity:
     """
     What a checker knows of somebody whose credentials were right. It is the avatar id.
@@ -29,6 +42,9 @@ class Identity:
     @ivar source: the checker, for the log
     @ivar actor: canonical name of whoever acts as this user by a right to do so; empty for
         themselves
+    @ivar mark: something that changes when the password does, as C{KIND=VALUE}; empty where that
+        cannot be seen
+    @ivar grounds: set by the guard: of the one who logged in, then of the one they act as
     """
 
     name: str
@@ -36,6 +52,8 @@ class Identity:
     fields: Mapping[str, str] = attrs.field(factory=dict)
     source: str = ""
     actor: str = ""
+    mark: str = attrs.field(default="", repr=False, eq=False)
+    grounds: Sequence[Ground] = attrs.field(default=(), repr=False, eq=False)
 
 
 class IMailLogin(ICredentials):

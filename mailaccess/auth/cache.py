@@ -24,7 +24,7 @@ from zope.interface import implementer
 from ..errors import AccountUnusable, AuthenticationFailed
 from ..interfaces import IChecksPasswords, Identity, IKnowsPeople
 from ..policy.mechanism import Coverage, Needs
-from .interfaces import IFindsUsers, IKnowsKeys, IMeetsNeeds
+from .interfaces import IFindsUsers, IFollowsUsers, IKnowsKeys, IMeetsNeeds
 from .memory import Fingerprints, Remembered
 from .passwords import ScramKeys
 
@@ -32,7 +32,7 @@ LONGEST_RIGHT = 60.0
 LONGEST_WRONG = 10.0
 
 
-@implementer(IChecksPasswords, IKnowsPeople, IFindsUsers, IKnowsKeys, IMeetsNeeds)
+@implementer(IChecksPasswords, IKnowsPeople, IFindsUsers, IFollowsUsers, IKnowsKeys, IMeetsNeeds)
 class CachedChecker:
     """
     A source with a memory.
@@ -101,6 +101,20 @@ class CachedChecker:
         As the source's.
         """
         found: Identity | None = await self.checker.person(name)
+        return found
+
+    def follows(self, name: str) -> bool:
+        """
+        As the source.
+        """
+        follows: bool = self.checker.follows(name)
+        return follows
+
+    async def standing(self, name: str) -> Identity | None:
+        """
+        As the source's: never from here.
+        """
+        found: Identity | None = await self.checker.standing(name)
         return found
 
     async def keys(self, name: str, scheme: str) -> tuple[Identity, ScramKeys] | None:

@@ -27,7 +27,7 @@ from ..errors import AccountUnusable, AuthenticationFailed, DirectoryUnavailable
 from ..interfaces import IChecksPasswords, Identity, IKnowsPeople
 from ..policy.mechanism import Coverage, Needs
 from .coverage import coverage_of, together
-from .interfaces import IFindsUsers, IKnowsKeys, IKnowsSecrets, IMeetsNeeds
+from .interfaces import IFindsUsers, IFollowsUsers, IKnowsKeys, IKnowsSecrets, IMeetsNeeds
 from .passwords import ScramKeys
 
 log = Logger()
@@ -48,11 +48,27 @@ class Entry:
     )
 
 
+def _looks(checker: Any) -> bool:
+    return bool(IFollowsUsers.providedBy(checker) or IFindsUsers.providedBy(checker))
+
+
+def _follows(checker: Any, name: str) -> bool:
+    return bool(IFollowsUsers.providedBy(checker) and checker.follows(name))
+
+
 def _entries(given: Sequence[Any]) -> tuple[Entry, ...]:
     return tuple(each if isinstance(each, Entry) else Entry(each) for each in given)
 
 
-@implementer(IChecksPasswords, IKnowsPeople, IKnowsSecrets, IKnowsKeys, IFindsUsers, IMeetsNeeds)
+@implementer(
+    IChecksPasswords,
+    IKnowsPeople,
+    IKnowsSecrets,
+    IKnowsKeys,
+    IFindsUsers,
+    IFollowsUsers,
+    IMeetsNeeds,
+)
 @attrs.frozen(eq=False)
 class CheckerChain:
     """
@@ -135,6 +151,40 @@ class CheckerChain:
             IFindsUsers, lambda checker: checker.person(name)
         )
         return found
+
+    def follows(self, name: str) -> bool:
+        """
+        Only if every source does.
+        """
+        return all(_follows(each.checker, name) for each in self.checkers)
+
+    async def standing(self, name: str) -> Identity | None:
+        """
+        What the first source that knows the name says. Nothing is logged: this is asked again and
+        again.
+        """
+        down: DirectoryUnavailable | None = None
+        for entry in self.checkers:
+            checker = entry.checker
+            if not _looks(checker):
+                continue
+            ask = checker.standing if IFollowsUsers.providedBy(checker) else checker.person
+            try:
+                found: Identity | None = await ask(name)
+            except DirectoryUnavailable as error:
+                down = error
+            except (Refused, CancelledError):
+                raise
+            except Exception as error:
+                down = DirectoryUnavailable(detail=f"{checker.label}: {type(error).__name__}")
+            else:
+                if found is not None:
+                    return found
+            if down is not None and entry.on_error != "continue":
+                break
+        if down is not None:
+            raise down
+        return None
 
     def usual(self, scheme: str) -> tuple[int, int] | None:
         """

@@ -27,6 +27,9 @@ from ..errors import AuthorizationFailed, ContactAdmin, DirectoryUnavailable, Pa
 from ..interfaces import Identity
 from ..policy.link import Layer, Link
 
+STATES = frozenset({"nologin", "disabled", "expires"})
+"""Fields that close an account, whoever comes from wherever."""
+
 _NO = frozenset({"no", "n", "false", "0", "off"})
 
 

@@ -43,12 +43,13 @@ from ..errors import (
     PasswordExpired,
     Refused,
 )
-from ..interfaces import Identity, IKnowsPeople, IMailLogin
+from ..interfaces import Ground, Identity, IKnowsPeople, IMailLogin
 from ..policy.attempt import Attempt, Result, Witness
 from ..policy.link import Link
 from ..policy.mechanism import Mechanism
 from ..policy.tls import Decision, Person, TLSPolicy
 from .gate import AccountGate
+from .masters import Masters
 from .names import BadName, canonical_name
 from .passwords import ScramKeys
 from .proofs import Proofs
@@ -153,6 +154,7 @@ class GuardedChecker:
     @ivar rights: who may act as somebody else
     @ivar witness: is told of every attempt that comes here
     @ivar ratchet: L{Person.ratchet} of a canonical name
+    @ivar masters: how names say that somebody acts as somebody else
     """
 
     policy: TLSPolicy
@@ -167,6 +169,7 @@ class GuardedChecker:
     rights: Rights = attrs.field(factory=Rights)
     witness: Witness | None = None
     ratchet: Callable[[str], str] | None = None
+    masters: Masters = attrs.field(factory=Masters)
     credentialInterfaces = (IMailLogin,)  # noqa: N815 - the contract of twisted.cred
 
     def __attrs_post_init__(self) -> None:
@@ -192,14 +195,24 @@ class GuardedChecker:
         decision = policy.decide(link, mechanism)
         if name is None or not decision.depends_on_person:
             return decision
-        try:
-            canonical = canonical_name(name, self.default_domain)
-        except BadName:
-            return decision
+        said = [
+            policy.decide(link, mechanism, person) if person is not None else decision
+            for person in [await self._known(each) for each in self.masters.names(name)]
+        ]
+        # Of somebody who acts as somebody else, the tighter one.
+        return min(said, key=lambda each: each.verdict.openness, default=decision)
+
+    async def _known(self, name: str) -> Person | None:
+        """
+        What is known of a name; None if it can be nobody's.
+        """
+        canonical = self._name_or_none(name)
+        if not canonical:
+            return None
         person = await self._person(canonical)
         if self.ratchet is not None:
             person = attrs.evolve(person, ratchet=self.ratchet(canonical))
-        return policy.decide(link, mechanism, person)
+        return person
 
     def requestAvatarId(self, credentials: Any) -> Deferred[Any]:
         """
@@ -244,6 +257,7 @@ class GuardedChecker:
         decision = case.decision = await self.decide(link, mechanism, credentials.name)
         if not decision.allowed:
             raise refusal(decision)
+        credentials = self.masters.read(credentials)
         await self._hold(link.peer, credentials.name)
         try:
             identity = await self._authenticate(credentials)
@@ -274,7 +288,7 @@ class GuardedChecker:
 
         @raise mailaccess.errors.DirectoryUnavailable: it could not be found out
         """
-        return await self._asking(self.proofs.keys(name, scheme), name)
+        return await self._asking(self.proofs.keys(self.masters.parted(name)[0], scheme), name)
 
     async def accepts(self, token: str) -> bool:
         """
@@ -292,7 +306,11 @@ class GuardedChecker:
 
     async def _authenticate(self, credentials: Any) -> Identity:
         found = await self._asking(self.proofs.prove(credentials), credentials.name)
-        return self._canonical(found)
+        identity = self.canonical(found)
+        if not identity.grounds:
+            name = self._name_or_none(credentials.name) or identity.name
+            identity = attrs.evolve(identity, grounds=(Ground(name, identity.mark),))
+        return identity
 
     async def _as_whom(self, identity: Identity, credentials: Any) -> Identity:
         """
@@ -310,14 +328,21 @@ class GuardedChecker:
         found = await self._asking(self.proofs.person(other), other)
         if found is None:
             raise AuthorizationFailed(detail=f"{detail}, whom nobody knows")
-        person = self._canonical(found)
+        person = self.canonical(found)
         decision = await self.decide(credentials.link, credentials.mechanism, person.name)
         if not decision.allowed:
             raise refusal(decision)
-        self.gate.check(person, credentials.link, credentials.service)
-        return attrs.evolve(person, actor=identity.name)
+        seen = self.rights.as_seen(identity, person)
+        self.gate.check(seen, credentials.link, credentials.service)
+        grounds = (*identity.grounds, Ground(other))
+        return attrs.evolve(person, actor=identity.name, grounds=grounds)
 
-    def _canonical(self, identity: Identity) -> Identity:
+    def canonical(self, identity: Identity) -> Identity:
+        """
+        As a source of users gave it, with a name that can be one.
+
+        @raise mailaccess.errors.DirectoryUnavailable: it has none
+        """
         try:
             # What a directory calls somebody is data from outside too (AUTH-08).
             return attrs.evolve(

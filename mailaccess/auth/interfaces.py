@@ -105,6 +105,26 @@ class IFindsUsers(Interface):
         """
 
 
+class IFollowsUsers(Interface):
+    """
+    A source of users that can say how somebody stands whose session lasts (AUTH-12).
+    """
+
+    def follows(name: str) -> bool:
+        """
+        Whether None of L{standing} means that there is no such user (canonical name); at once.
+        """
+
+    async def standing(name: str) -> Identity | None:
+        """
+        As L{IFindsUsers.person}, but somebody who is only locked for a while because others tried
+        wrong passwords stays.
+
+        @raise mailaccess.errors.DirectoryUnavailable: it could not be found out
+        @raise mailaccess.errors.Refused: they may not log in, as it says
+        """
+
+
 class IMeetsNeeds(Interface):
     """
     A source of users that says for which mechanisms its records are good. One that does not say so

@@ -20,7 +20,8 @@ from ..errors import AuthenticationFailed, DirectoryUnavailable
 from ..interfaces import IChecksPasswords, Identity, IKnowsPeople
 from ..policy.mechanism import Coverage, Needs
 from .coverage import share
-from .interfaces import IFindsUsers, IKnowsKeys, IKnowsSecrets, IMeetsNeeds
+from .interfaces import IFindsUsers, IFollowsUsers, IKnowsKeys, IKnowsSecrets, IMeetsNeeds
+from .memory import Fingerprints
 from .passwdlines import Contents, Record, read_lines
 from .passwords import (
     DEFAULT_LIMITS,
@@ -55,7 +56,15 @@ class Unusable(Exception):
     """
 
 
-@implementer(IChecksPasswords, IKnowsPeople, IKnowsSecrets, IKnowsKeys, IFindsUsers, IMeetsNeeds)
+@implementer(
+    IChecksPasswords,
+    IKnowsPeople,
+    IKnowsSecrets,
+    IKnowsKeys,
+    IFindsUsers,
+    IFollowsUsers,
+    IMeetsNeeds,
+)
 class PasswordFile:
     """
     A checker over one file.
@@ -83,6 +92,7 @@ class PasswordFile:
         self._looked: float | None = None
         self._reload: Deferred[None] | None = None
         self._complaint = ""
+        self._fingerprints = Fingerprints()
 
     def load(self) -> tuple[str, ...]:
         """
@@ -161,6 +171,18 @@ class PasswordFile:
         record = (await self._current()).find(name)
         return self._identity(record) if record is not None and record.usable else None
 
+    def follows(self, name: str) -> bool:
+        """
+        Who is not in the file is not there.
+        """
+        return True
+
+    async def standing(self, name: str) -> Identity | None:
+        """
+        The same: nobody is locked for a while.
+        """
+        return await self.person(name)
+
     def coverage(self, needs: Needs) -> Coverage:
         """
         As the file is now.
@@ -174,7 +196,10 @@ class PasswordFile:
         return share(having, contents.users)
 
     def _identity(self, record: Record) -> Identity:
-        return Identity(record.name, record.home, record.fields(), self.label)
+        mark = self._fingerprints.of(record.name, record.stored.encode("utf-8", "surrogateescape"))
+        return Identity(
+            record.name, record.home, record.fields(), self.label, mark=f"file={mark[:12].hex()}"
+        )
 
     def _where(self, record: Record) -> str:
         return f"{self._path}:{record.line}"

@@ -22,7 +22,7 @@ from typing import Any
 import attrs
 
 from ..errors import AuthenticationFailed, MechanismRefused
-from ..interfaces import Identity, IMailLogin, IPasswordLogin
+from ..interfaces import Ground, Identity, IMailLogin, IPasswordLogin
 from ..policy.link import Link
 from ..policy.mechanism import Coverage, Mechanism, Needs
 from .coverage import coverage_of
@@ -209,7 +209,7 @@ async def _known(proofs: Proofs, typed: str, how: str) -> Identity:
     identity = await proofs.person(name)
     if identity is None:
         raise AuthenticationFailed(detail=f"{how}: no user {name!r}")
-    return identity
+    return attrs.evolve(identity, grounds=(Ground(name),))
 
 
 _KINDS: Mapping[Needs, tuple[Any, Callable[[Proofs, Any], Awaitable[Identity]]]] = {

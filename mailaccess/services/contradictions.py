@@ -168,6 +168,15 @@ def _tokens_are_for_us(document: Document, settings: Settings) -> None:
         document.wrong(("login", "token_ca"), "has no address to be used for; remove it")
 
 
+def _masters_are_somebody(document: Document, settings: Settings) -> None:
+    it = settings.login
+    if it.administrators_open_disabled and not it.administrators:
+        document.wrong(
+            ("login", "administrators_open_disabled"),
+            "has no administrators beside it; add administrators, or remove it",
+        )
+
+
 def _names_are_unique(document: Document, settings: Settings) -> None:
     seen: dict[str, int] = {}
     for position, each in enumerate(settings.listener):
@@ -264,6 +273,7 @@ _CHECKS: tuple[Callable[[Document, Settings], None], ...] = (
     *demands.CHECKS,
     _mechanisms_fit,
     _tokens_are_for_us,
+    _masters_are_somebody,
     _names_are_unique,
     _ports_are_free,
     _systemd_has_no_port,

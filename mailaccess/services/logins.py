@@ -79,7 +79,7 @@ def rights_of(settings: Settings) -> Rights:
     """
     Who may act as somebody else.
     """
-    return Rights(settings.login.administrators)
+    return Rights(settings.login.administrators, settings.login.administrators_open_disabled)
 
 
 def weak_mechanisms(settings: Settings) -> Iterator[tuple[str, Mechanism]]:

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import attrs
 
-from .kinds import Address, FileName, FileOrAddress, Text, Words
+from .kinds import Address, Duration, FileName, FileOrAddress, Number, Switch, Text, Words
 from .options import REQUIRED, option
 
 
 @attrs.frozen(kw_only=True)
 class LoginSettings:
     """
-    Who may log in otherwise than by their own password.
+    Who may log in otherwise than by their own password, and for how long a login is good.
     """
 
     administrators: tuple[str, ...] = option(
@@ -21,6 +21,24 @@ class LoginSettings:
         [],
         "users who may act as any other, with their own password; `*`, `?` and `[...]` as in a"
         " shell",
+    )
+    master_separator: str = option(
+        Text(("", "*", "%", "#", "!", "|")),
+        "",
+        "`amy*boss` as a user name, with the password of `boss`, is `boss` acting as `amy`, if that"
+        " is a right of theirs; empty for no such names. Names of users cannot have it in them then",
+    )
+    administrators_open_disabled: bool = option(
+        Switch(), False, "they may act as users who are disabled or expired, too"
+    )
+    recheck: int = option(
+        Duration(most=86400),
+        "10m",
+        "sessions end at the latest so long after their user was disabled or deleted, or got"
+        " another password; 0 for never",
+    )
+    recheck_rate: int = option(
+        Number(1, 1000), 20, "users looked up a second for that, at most; then it takes longer"
     )
     certificate_name: str = option(
         Text(("", "email", "cn", "uid")),

@@ -25,6 +25,7 @@ from mailaccess.auth.coverage import together
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
 from mailaccess.auth.interfaces import IMeetsNeeds
+from mailaccess.auth.masters import Masters
 from mailaccess.auth.passwdlines import read_lines
 from mailaccess.auth.passwords import Limits as HashLimits
 from mailaccess.errors import AuthenticationFailed, DirectoryUnavailable
@@ -291,6 +292,7 @@ def _guard(
         settings.mail.domain,
         proofs=proofs_of(settings, people),
         ratchet=ratchet,
+        masters=Masters(settings.login.master_separator),
     )
 
 

@@ -25,6 +25,7 @@ from mailaccess.auth.connections import Allowance, Connections
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
 from mailaccess.auth.ldap.directory import LDAPChecker
+from mailaccess.auth.masters import Masters
 from mailaccess.auth.passwdfile import PasswordFile, Unusable
 from mailaccess.auth.passwords import Limits as HashLimits
 from mailaccess.auth.pool import HashPool
@@ -58,6 +59,7 @@ from .process import MayNotRun, become, check_may_serve, harden
 from .quotas import NO_QUOTAS, Quotas
 from .reach import out_of_reach
 from .realm import MailRealm
+from .recheck import Looks, Rechecking
 from .reload import Reloading
 from .settings import MailSettings, Settings, UsersSettings
 from .sockets import CannotListen, Inherited
@@ -145,6 +147,7 @@ class MailService(MultiService):
             reactor,
             proofs_of(settings, checker, tls.certificates if tls else None, pool, reactor),
             rights_of(settings),
+            masters=Masters(settings.login.master_separator),
             witness=self.audit.recorder,
             ratchet=self.audit.ratchet,
         )
@@ -200,6 +203,9 @@ class MailService(MultiService):
             self._add(MetricsServer(settings.metrics.listen, self.numbers.registry, reactor))
         reloading = Reloading(reactor, tls, hangup)
         self._add(self.listeners, reloading)
+        if settings.login.recheck:
+            looks = Looks(settings.login.recheck, settings.login.recheck_rate)
+            self._add(Rechecking(reactor, guard, self.connections, looks))
         if settings.control.path:
             questions = Questions(
                 self.connections, domain, lambda: reloading.everything("control"), throttle.held

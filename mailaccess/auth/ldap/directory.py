@@ -38,7 +38,7 @@ from ...errors import (
 from ...interfaces import IChecksPasswords, Identity, IKnowsPeople
 from ...policy.mechanism import Coverage, Needs
 from ...policy.rules import OWN_KEYS
-from ..interfaces import IFindsUsers, IKnowsKeys, IMeetsNeeds
+from ..interfaces import IFindsUsers, IFollowsUsers, IKnowsKeys, IMeetsNeeds
 from ..memory import Fingerprints, Remembered
 from ..passwords import DEFAULT_LIMITS, BadHash, Limits, ScramKeys, dummy, scram_keys, verify
 from ..pool import HashPool
@@ -85,7 +85,7 @@ class Remembering:
     size: int = 10_000
 
 
-@implementer(IChecksPasswords, IKnowsPeople, IFindsUsers, IKnowsKeys, IMeetsNeeds)
+@implementer(IChecksPasswords, IKnowsPeople, IFindsUsers, IFollowsUsers, IKnowsKeys, IMeetsNeeds)
 class LDAPChecker:
     """
     A checker over one directory.
@@ -227,6 +227,21 @@ class LDAPChecker:
         if found.entry is None:
             return None
         return self._identity(found, name, bound=False)
+
+    def follows(self, name: str) -> bool:
+        """
+        Only where somebody may search before users have bound.
+        """
+        return bool(self._connecting.bind)
+
+    async def standing(self, name: str) -> Identity | None:
+        """
+        As L{person}, but who is locked only for a while stays: others could bring that about.
+        """
+        if not self.knows(name) or not self._connecting.bind:
+            return None
+        found = await self._found(name)
+        return self._identity(found, name, bound=True) if found.entry is not None else None
 
     async def keys(self, name: str, scheme: str) -> tuple[Identity, ScramKeys] | None:
         """

@@ -45,7 +45,7 @@ def identity_of(
     home = fields.pop("home", "")
     if home and (not home.startswith("/") or "\0" in home or ".." in home.split("/")):
         raise ContactAdmin(detail=f"{label}: {entry.dn!r}: home {home!r} is no absolute path")
-    return Identity(name, home, fields, label)
+    return Identity(name, home, fields, label, mark=mark_of(entry))
 
 
 def _name(entry: Entry, finding: Finding, typed: str, default_domain: str) -> str:

@@ -226,6 +226,17 @@ async def test_a_list_that_the_disk_does_not_give_is_not_taken_for_none(
     assert (await uids(site))[1]["a.host"] == 3
 
 
+def test_a_list_that_is_kept_elsewhere_is_missed(
+    dovecot: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before clients download everything again."""
+    (dovecot / "dovecot.index.log").touch()
+    (dovecot / "dovecot-uidlist").rename(dovecot / "elsewhere")
+    status, found = told(capsys, "adopt", "--dry-run", "--json", dovecot)
+    assert status == 1
+    assert "copy what its CONTROL= says to here" in found["mailboxes"][0]["doubts"][0]
+
+
 async def test_doubts_are_logged_at_the_first_login(
     site: Site, dovecot: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -351,6 +362,7 @@ def test_a_folder_in_utf_8_stays_where_its_name_is_taken(
     maildir(top / ".Entw&APw-rfe", "b.host:2,")
     maildir(top / ".x&y", "c.host:2,")
     maildir(top / ".~no", "d.host:2,")
+    maildir(top / "Archive", "e.host:2,")
     status, found = told(capsys, "adopt", "--json", top)
     assert sorted(each["mailbox"] for each in found["mailboxes"]) == ["Entwürfe", "INBOX", "x&y"]
     assert status == 0
@@ -358,6 +370,7 @@ def test_a_folder_in_utf_8_stays_where_its_name_is_taken(
         "'.Entwürfe' stays as it is and is not served: '.Entw&APw-rfe' is there, too",
         "'.x&y' gets the name '.x&-y', from UTF-8",
         "'.~no' is not served: its name is none that a mailbox can have",
+        "'Archive' is not served: folders in folders, as with Dovecot's LAYOUT=fs, are not read",
     ]
     assert (top / ".Entwürfe" / "cur" / "a.host:2,").exists()
     assert (top / ".x&-y" / "cur" / "c.host:2,").exists()

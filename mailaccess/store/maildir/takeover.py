@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import attrs
 
@@ -33,6 +33,7 @@ from mailaccess.store.maildir import (
 from mailaccess.store.maildir.adopt import Adopt
 from mailaccess.store.maildir.filename import base_of
 from mailaccess.store.maildir.ledger import Ledger
+from mailaccess.store.maildir.uidlist import UidList
 from mailaccess.store.maildir.uniqueids import Pattern
 
 _RIGHTS = ("dovecot-acl", "courierimapacl")
@@ -108,7 +109,7 @@ def describe(disk: Disk, path: str) -> Account:
             found.append((name, old))
         known = {directory for _, directory in found}
         for directory in there:
-            if directory[0] == "." and directory not in known and not _told(directory, notes):
+            if directory not in known and not _told(directory, notes):
                 notes += _unserved(tree, directory)
         subscribed = folders.load_subscriptions(disk, tree)
     except OSError as error:
@@ -124,7 +125,10 @@ def _told(directory: str, notes: list[str]) -> bool:
 def _unserved(tree: Tree, directory: str) -> list[str]:
     with contextlib.suppress(OSError), tree.open(directory) as at:
         if tree.disk.exists("cur", at):
-            return [f"{directory!r} is not served: its name is none that a mailbox can have"]
+            why = "its name is none that a mailbox can have"
+            if directory[0] != ".":
+                why = "folders in folders, as with Dovecot's LAYOUT=fs, are not read"
+            return [f"{directory!r} is not served: {why}"]
     return []
 
 
@@ -137,12 +141,17 @@ def survey(disk: Disk, path: str, pattern: Pattern | None = None) -> Iterator[Ta
     tree = Tree(disk, path)
     for name, directory in describe(disk, path).mailboxes:
         try:
-            yield _surveyed(tree, name, directory, pattern)
+            yield _surveyed(tree, name, directory, pattern)[0]
         except OSError as error:
             raise NoMaildir(f"{path}: {name}: {error}") from error
 
 
-def _surveyed(tree: Tree, name: str, directory: str, pattern: Pattern | None) -> TakenOver:
+def _surveyed(
+    tree: Tree, name: str, directory: str, pattern: Pattern | None
+) -> tuple[TakenOver, UidList]:
+    """
+    What would be kept, and by which list.
+    """
     bases = []
     with tree.open(directory) as at:
         listed = uidlist.load(tree.disk, at)
@@ -162,7 +171,9 @@ def _surveyed(tree: Tree, name: str, directory: str, pattern: Pattern | None) ->
     doubts = list(listed.doubts)
     if bad:
         doubts.append(f"{bad} unique-ids for POP3 cannot be kept")
-    return TakenOver(
+    if not listed.source and _has(tree, directory, "dovecot.index.log"):
+        doubts.append("Dovecot's list of UIDs is not here: copy what its CONTROL= says to here")
+    told = TakenOver(
         name,
         listed.source,
         listed.uid_validity,
@@ -173,6 +184,12 @@ def _surveyed(tree: Tree, name: str, directory: str, pattern: Pattern | None) ->
         len(there & texts.keys()),
         (*doubts, *_rights(tree, directory)),
     )
+    return told, listed
+
+
+def _has(tree: Tree, directory: str, name: str) -> bool:
+    with tree.open(directory) as at:
+        return tree.disk.exists(name, at)
 
 
 def _rights(tree: Tree, directory: str) -> list[str]:
@@ -210,8 +227,9 @@ def take_over(disk: Disk, path: str, pattern: Pattern | None = None) -> Iterator
                 told = "is not served: the system does not let its directory be renamed"
                 yield TakenOver(name, "", 0, 0, 0, 0, 0, 0, (f"{directory!r} {told}",))
                 continue
-            expected = _expected(tree, directory)
-            planned = _surveyed(tree, name, directory, pattern)
+            planned, listed = _surveyed(tree, name, directory, pattern)
+            expected = listed.uids if listed.uid_validity else {}
+            del listed
             job = Adopt(directory, pattern)
             fsck_mend.take_in(ledger, directory, job)
             yield _told_of(ledger, planned, expected, directory, job)
@@ -221,17 +239,8 @@ def take_over(disk: Disk, path: str, pattern: Pattern | None = None) -> Iterator
         ledger.close()
 
 
-def _expected(tree: Tree, directory: str) -> dict[str, int]:
-    """
-    UIDs by base, as the server before had them.
-    """
-    with tree.open(directory) as at:
-        listed = uidlist.load(tree.disk, at) or before.load(tree.disk, at, inbox=not directory)
-    return dict(listed.uids) if listed is not None and listed.uid_validity else {}
-
-
 def _told_of(
-    ledger: Ledger, planned: TakenOver, expected: dict[str, int], directory: str, job: Adopt
+    ledger: Ledger, planned: TakenOver, expected: Mapping[str, int], directory: str, job: Adopt
 ) -> TakenOver:
     box = ledger.index.box_at(directory)
     if box is None:

@@ -34,6 +34,7 @@ from mailaccess.store.maildir.mailbox import MaildirMailbox
 from mailaccess.store.maildir.routed import RoutedMailbox
 from mailaccess.store.quota import Quota
 from mailaccess.store.rights import ALL
+from mailaccess.store.uses import UnknownUse
 
 
 class OtherNamespace(BadMailboxName):
@@ -107,6 +108,16 @@ class CompoundAccount:
         Where its name leads.
         """
         await (self._branch(name) or self.personal).create(name)
+
+    async def create_for(self, name: str, uses: Collection[str]) -> None:
+        """
+        Only the user's own mailboxes have uses, which are theirs alone (RFC 6154 section 2).
+
+        @raise UnknownUse: it would be another
+        """
+        if not self.is_own(name):
+            raise UnknownUse
+        await self.personal.create_for(name, uses)
 
     async def delete(self, name: str) -> None:
         """

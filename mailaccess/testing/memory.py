@@ -41,6 +41,7 @@ from ..interfaces import (
     Status,
 )
 from ..store.quota import UNLIMITED, Allowance, IKeepsToQuota, Quota
+from ..store.uses import IGivesUses, known
 from .memory_mailbox import Folder, MemoryMailbox
 
 INBOX = "INBOX"
@@ -78,7 +79,7 @@ class MemoryAccounts:
         return self.enter(identity)
 
 
-@implementer(IAccount, IKeepsToQuota)
+@implementer(IAccount, IKeepsToQuota, IGivesUses)
 @attrs.define(eq=False)
 class MemoryAccount:
     """
@@ -96,7 +97,7 @@ class MemoryAccount:
     """
 
     name: str = "amy"
-    powers: Collection[Any] = frozenset({IMovesMessages, IKeepsToQuota})
+    powers: Collection[Any] = frozenset({IMovesMessages, IKeepsToQuota, IGivesUses})
     special_use: dict[str, str] = attrs.field(factory=dict)
     sessions: int = 0
     before: Callable[[], Any] | None = None
@@ -213,6 +214,14 @@ class MemoryAccount:
         if name in self.folders:
             raise MailboxExists
         self._make(name)
+
+    async def create_for(self, name: str, uses: Collection[str]) -> None:
+        """
+        As L{IGivesUses.create_for}.
+        """
+        words = known(uses)
+        await self.create(name)
+        self.special_use[name] = " ".join(words)
 
     async def delete(self, name: str) -> None:
         """

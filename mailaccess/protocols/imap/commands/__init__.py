@@ -46,6 +46,7 @@ EXTENSIONS: tuple[Extension, ...] = (
     acl.extension,
     select.extension,
     mailboxes.extension,
+    mailboxes.special_use,
     subscribe.extension,
     list.extension,
     status.extension,

@@ -112,7 +112,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     A directory with everything that the documentation's configurations name.
     """
     top = tmp_path_factory.mktemp("machine")
-    for each in ("etc/mailaccess/names", "srv/mail", "var/log/mailaccess"):
+    for each in ("etc/mailaccess/names", "srv/mail", "var/log/mailaccess", "var/lib/mailaccess"):
         (top / each).mkdir(parents=True)
     certificate, key = top / "cert.pem", top / "key.pem"
     ensure_certificate(certificate, key, datetime.now(UTC))
@@ -124,6 +124,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     secret = top / "etc/mailaccess/ldap-password"
     secret.touch(0o600)
     secret.write_text("secret\n")
+    (top / "etc/mailaccess/next.toml").write_text('[[listener]]\nprotocol = "imap"\n')
     users = top / "etc/mailaccess/users"
     users.touch(0o600)
     users.write_text(f"amy:{passwords.make('SSHA512', b'secret')}\n")

@@ -29,6 +29,7 @@ from mailaccess.store.maildir import (
     index,
     listing,
     maildrop,
+    places,
     reserve,
     utf8,
 )
@@ -316,7 +317,7 @@ class MaildirAccount:
             with self.tree.open() as at:
                 if not directory:
                     return self.tree.disk.exists("cur", at)
-                return folders.is_mailbox(self.tree.disk, directory, at)
+                return places.is_mailbox(self.tree.disk, directory, at)
         except OSError as error:
             raise refusal(error) from error
 

@@ -9,7 +9,7 @@ import os
 import attrs
 
 from mailaccess.store.disk import Disk, Tree
-from mailaccess.store.maildir import folders, fsck_mend, index, maildirsize
+from mailaccess.store.maildir import folders, fsck_mend, index, maildirsize, places
 from mailaccess.store.maildir.index import Index
 from mailaccess.store.maildir.ledger import Ledger
 from mailaccess.store.quota import UNLIMITED, Allowance
@@ -52,12 +52,12 @@ def holding(disk: Disk, path: str) -> Holding:
         }
     finally:
         connection.close(True)
-    places = []
-    for _, directory in folders.directories(tree.disk, tree):
-        places.append((directory, "new"))
+    wanted = []
+    for _, directory in places.directories(tree.disk, tree):
+        wanted.append((directory, "new"))
         if directory not in known:
-            places.append((directory, "cur"))
-    more = maildirsize.measure(tree, places)
+            wanted.append((directory, "cur"))
+    more = maildirsize.measure(tree, wanted)
     return Holding(messages + more[1], octets + more[0], defined)
 
 
@@ -77,7 +77,7 @@ def recount(disk: Disk, path: str, allowance: Allowance | None) -> None:
     ledger.inode = index.inode_of(ledger.path)
     try:
         ledger.recover()
-        for _, directory in folders.directories(disk, tree):
+        for _, directory in places.directories(disk, tree):
             fsck_mend.take_in(ledger, directory)
         fsck_mend.done(ledger.run([fsck_mend.MendAccount({"used"})]))
     finally:

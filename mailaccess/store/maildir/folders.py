@@ -5,7 +5,6 @@ Jobs on the mailboxes of an account: create, delete, rename, subscribe.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import shutil
@@ -24,6 +23,7 @@ from mailaccess.store.maildir import courier, given, index, utf8
 from mailaccess.store.maildir.filename import sizes_of
 from mailaccess.store.maildir.intents import Step
 from mailaccess.store.maildir.ledger import Job, Ledger
+from mailaccess.store.maildir.places import is_mailbox
 from mailaccess.store.maildir.take import next_validity, write_list
 from mailaccess.store.uses import DEFAULT, TRASH, SiteFolders, uses_of
 
@@ -93,39 +93,6 @@ def remove_leftovers(path: str) -> None:
                 old = os.lstat(os.path.join(place, name)).st_ctime < oldest
         if old or name.startswith(_GONE):
             shutil.rmtree(os.path.join(place, name), ignore_errors=True)
-
-
-def directories(disk: Disk, tree: Tree) -> list[tuple[str, str]]:
-    """
-    All mailboxes: name and directory; C{INBOX} first.
-    """
-    with tree.open() as at:
-        found = [(names.INBOX, "")]
-        for directory in sorted(disk.listdir(at)):
-            if directory[0] != ".":
-                continue
-            name = names.name_of(directory)
-            if name is not None and is_mailbox(disk, directory, at):
-                found.append((name, directory))
-    return found
-
-
-def is_mailbox(disk: Disk, directory: str, at: int) -> bool:
-    """
-    Whether a directory below the Maildir is a mailbox, and not a symbolic link to one.
-
-    @raise OSError: it cannot be found out, which is never taken for "no" (DS-11)
-    """
-    try:
-        below = disk.open_directory(directory, at)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            return False
-        raise
-    try:
-        return disk.exists("cur", below)
-    finally:
-        os.close(below)
 
 
 def below(directory: str, other: str) -> bool:

@@ -24,7 +24,15 @@ import attrs
 from mailaccess.errors import Refused
 from mailaccess.store import names
 from mailaccess.store.disk import Disk, Tree
-from mailaccess.store.maildir import derived, folders, fsck_mailbox, fsck_mend, index, intents
+from mailaccess.store.maildir import (
+    derived,
+    folders,
+    fsck_mailbox,
+    fsck_mend,
+    index,
+    intents,
+    places,
+)
 from mailaccess.store.maildir.fsck_mailbox import Finding
 from mailaccess.store.maildir.index import Box, Index
 from mailaccess.store.maildir.ledger import Ledger
@@ -82,7 +90,7 @@ class _Check:
         return [box for box in found if box is not None]
 
     def _directories(self) -> list[tuple[str, str]]:
-        return folders.directories(self.tree.disk, self.tree)
+        return places.directories(self.tree.disk, self.tree)
 
     def _mailbox(self, name: str, mailbox: int) -> list[Finding]:
         with _transaction(self.record, "BEGIN"):
@@ -255,7 +263,7 @@ def _mend(ledger: Ledger, wanted: Iterable[Finding]) -> None:
         folders.remove_leftovers(ledger.tree.path)
     if "record" in whats:
         # The new one takes in all mailboxes.
-        for _, directory in folders.directories(ledger.disk, ledger.tree):
+        for _, directory in places.directories(ledger.disk, ledger.tree):
             fsck_mend.take_in(ledger, directory)
     if whats & {"validity", "subscriptions", "orphans", "directory", "used"}:
         fsck_mend.done(ledger.run([fsck_mend.MendAccount(whats)]))

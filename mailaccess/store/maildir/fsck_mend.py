@@ -12,7 +12,7 @@ from mailaccess.errors import StoreFailed
 from mailaccess.interfaces import KEYWORD_BIT
 from mailaccess.message.lineends import crlf_size
 from mailaccess.store.disk import Tree
-from mailaccess.store.maildir import folders, index, scan
+from mailaccess.store.maildir import folders, index, places, scan
 from mailaccess.store.maildir.adopt import Adopt
 from mailaccess.store.maildir.columns import Row
 from mailaccess.store.maildir.filename import base_of, flags_of
@@ -88,7 +88,7 @@ class MendAccount(Job):
 
     @staticmethod
     def _drop_missing(ledger: Ledger) -> None:
-        there = {directory for _, directory in folders.directories(ledger.disk, ledger.tree)}
+        there = {directory for _, directory in places.directories(ledger.disk, ledger.tree)}
         for number, directory in ledger.index.run("SELECT id, directory FROM mailbox").fetchall():
             if directory not in there:
                 ledger.index.drop_box(number)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mailaccess.errors import Refused
 from mailaccess.store import names
-from mailaccess.store.maildir import folders, given
+from mailaccess.store.maildir import given, places
 from mailaccess.store.maildir.folders import Create, Subscribe
 from mailaccess.store.maildir.ledger import Job, Ledger
 from mailaccess.store.uses import SiteFolders, uses_of
@@ -51,7 +51,7 @@ class Furnish(Job):
         tree = ledger.tree
         before = self._before = given.furnished(tree)
         missing = [each for each in self.site.create if each not in before]
-        there = [name for name, _ in folders.directories(tree.disk, tree)]
+        there = [name for name, _ in places.directories(tree.disk, tree)]
         uses = uses_of(there, given.by_name(given.load(tree)), self.site)
         had = {each for words in uses.values() for each in words}
         taken = {name.casefold() for name in there}

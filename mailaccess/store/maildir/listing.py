@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mailaccess.interfaces import MailboxInfo
 from mailaccess.store import names
 from mailaccess.store.disk import Tree
-from mailaccess.store.maildir import folders, given
+from mailaccess.store.maildir import given, places
 from mailaccess.store.uses import uses_of
 
 if TYPE_CHECKING:
@@ -39,5 +39,5 @@ async def mailboxes(account: MaildirAccount) -> Sequence[MailboxInfo]:
 
 
 def _look(tree: Tree) -> tuple[set[str], dict[str, tuple[str, ...]]]:
-    found = {name for name, _ in folders.directories(tree.disk, tree)}
+    found = {name for name, _ in places.directories(tree.disk, tree)}
     return found, given.by_name(given.load(tree))

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 import attrs
 
 from mailaccess.store.disk import Tree
-from mailaccess.store.maildir import folders
 from mailaccess.store.maildir.filename import sizes_of
+from mailaccess.store.maildir.places import directories
 from mailaccess.store.quota import UNLIMITED, Allowance, parse
 
 FILE = "maildirsize"
@@ -171,6 +171,6 @@ def _newest(tree: Tree) -> int:
 
 
 def _places(tree: Tree) -> Iterator[tuple[str, str]]:
-    for _, directory in folders.directories(tree.disk, tree):
+    for _, directory in directories(tree.disk, tree):
         yield directory, "new"
         yield directory, "cur"

@@ -28,6 +28,7 @@ from mailaccess.store.maildir import (
     fsck_mend,
     index,
     intents,
+    places,
     reserve,
     uidlist,
     uniqueids,
@@ -85,7 +86,7 @@ def release(disk: Disk, path: str, progress: Progress = _quiet) -> Iterator[Rele
     ledger.inode = index.inode_of(ledger.path)
     with _alone(ledger.path):
         pass
-    mailboxes = folders.directories(disk, tree)
+    mailboxes = places.directories(disk, tree)
     try:
         ledger.recover()
         for number, (name, directory) in enumerate(mailboxes, 1):

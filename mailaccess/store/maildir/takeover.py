@@ -26,6 +26,7 @@ from mailaccess.store.maildir import (
     folders,
     fsck_mend,
     index,
+    places,
     uidlist,
     uniqueids,
     utf8,
@@ -97,7 +98,7 @@ def describe(disk: Disk, path: str) -> Account:
             if not disk.exists("cur", at):
                 raise NoMaildir(f"{path} is no Maildir: it has no directory cur")
             there = sorted(disk.listdir(at))
-        found = folders.directories(disk, tree)
+        found = places.directories(disk, tree)
         notes = []
         for old, new in utf8.misnamed(tree):
             if new in there:

@@ -16,7 +16,7 @@ from twisted.internet.defer import DeferredLock
 
 from mailaccess.errors import NoSuchMailbox, OverQuota
 from mailaccess.store.disk import Tree
-from mailaccess.store.maildir import folders, index, maildirsize
+from mailaccess.store.maildir import index, maildirsize, places
 from mailaccess.store.maildir.index import Index
 from mailaccess.store.quota import UNLIMITED, Allowance, Quota
 
@@ -151,7 +151,7 @@ def changed(tree: Tree, path: str) -> list[str]:
         connection.close(True)
     seen = {directory: (new, cur) for directory, new, cur, adopted in rows if adopted}
     found = []
-    for name, directory in folders.directories(tree.disk, tree):
+    for name, directory in places.directories(tree.disk, tree):
         top = os.path.join(tree.path, directory)
         try:
             times = (

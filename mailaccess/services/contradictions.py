@@ -12,12 +12,10 @@ from mailaccess.auth.sasl import MECHANISMS
 
 from . import auditchecks, demands, namespaces, quotas
 from .directories import contradicted
+from .kinds import LONGEST_SOCKET
 from .ldapsettings import LDAPSettings
 from .problems import Document
 from .settings import ListenerSettings, Settings
-
-LONGEST_SOCKET = 107
-"""Octets of a path that fits into the address of a socket."""
 
 
 def contradictions(document: Document, settings: Settings) -> None:
@@ -207,13 +205,13 @@ def _ports_are_free(document: Document, settings: Settings) -> None:
 
 def _taken(document: Document, rival: tuple[str, int, int], address: str, port: int) -> str:
     line = document.line(("listener", rival[2]))
-    if address.startswith("systemd:"):
+    if port == -1:
         return f"wants {address} as the listener of line {line} does; name another socket"
     return f"wants port {port}, which the listener of line {line} has; choose another port"
 
 
 def _spot(address: str, port: int) -> tuple[str, int]:
-    if address.startswith("systemd:"):
+    if address.startswith(("systemd:", "unix:")):
         return address, -1
     return ip_address(address).compressed, port
 
@@ -232,6 +230,8 @@ def _systemd_has_no_port(document: Document, settings: Settings) -> None:
     for position, each in enumerate(settings.listener):
         if each.port and all(it.startswith("systemd:") for it in each.address):
             document.wrong(("listener", position, "port"), "is chosen by systemd here; remove it")
+        elif each.port and all(it.startswith(("systemd:", "unix:")) for it in each.address):
+            document.wrong(("listener", position, "port"), "has no meaning for a socket; remove it")
 
 
 def _limits_agree(document: Document, settings: Settings) -> None:

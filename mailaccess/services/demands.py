@@ -14,6 +14,7 @@ from .kinds import nearest
 from .problems import Document
 from .settings import ListenerSettings, RuleSettings, Settings
 
+PROXY_TLS = "proxy-tls"
 HIDING = frozenset(
     ["APOP"]
     + [
@@ -27,7 +28,7 @@ HIDING = frozenset(
 
 def _listeners(document: Document, settings: Settings) -> None:
     for position, each in enumerate(settings.listener):
-        for option, text in [*_meaningless(each), *_nobody(each)]:
+        for option, text in [*_meaningless(each), *_unreachable(each), *_nobody(each)]:
             document.wrong(("listener", position, option), text)
 
 
@@ -41,21 +42,35 @@ def _meaningless(it: ListenerSettings) -> Iterator[tuple[str, str]]:
         way = 'has no meaning with tls = "implicit", where'
         if it.cleartext != "refuse":
             yield "cleartext", f"{way} nothing is in the clear; remove it"
-        if it.private:
+        if set(it.private) - {PROXY_TLS}:
             yield "private", f"{way} all are private; remove it"
         if it.exceptions and not demanded:
             yield "exceptions", f"{way} nothing is in the clear; remove it"
     elif demanded and it.cleartext != "refuse":
         yield demanded, f"has no meaning with cleartext = {open_to}; remove one of the two"
-    if it.minimum_tls and it.private:
+    if it.minimum_tls and set(it.private) - {PROXY_TLS}:
         yield "private", "has no meaning with minimum_tls, which asks them for TLS, too; remove it"
     if it.cleartext == "allow" and it.exceptions:
         yield (
             "exceptions",
             'has no meaning with cleartext = "allow"; remove it, or write cleartext = "refuse"',
         )
-    if it.tls == "none" and it.client_certificate != "no":
+    if it.tls == "none" and it.client_certificate != "no" and not it.proxies:
         yield "client_certificate", 'comes with TLS only; remove it, or write tls = "starttls"'
+
+
+def _unreachable(it: ListenerSettings) -> Iterator[tuple[str, str]]:
+    """
+    Words for connections that the listener does not have.
+    """
+    sockets = any(each.startswith(("unix:", "systemd:")) for each in it.address)
+    for option in ("private", "proxies"):
+        if "unix" in getattr(it, option) and not sockets:
+            yield option, 'has "unix", but no unix socket; add one to address, or remove it'
+    if PROXY_TLS in it.private and not it.proxies:
+        yield "private", 'has "proxy-tls", but there are no proxies; add proxies, or remove it'
+    if it.socket_group and not any(each.startswith("unix:") for each in it.address):
+        yield "socket_group", 'has no socket; add "unix:/PATH" to address, or remove it'
 
 
 def _nobody(it: ListenerSettings) -> Iterator[tuple[str, str]]:
@@ -64,7 +79,7 @@ def _nobody(it: ListenerSettings) -> Iterator[tuple[str, str]]:
     """
     if it.tls != "none" or it.exceptions:
         return
-    if it.minimum_tls:
+    if it.minimum_tls and PROXY_TLS not in it.private:
         yield "minimum_tls", 'asks for TLS, which is not there; write tls = "starttls"'
     elif it.minimum_layer and not it.private:
         yield "minimum_layer", 'asks for a layer, which is not there; write tls = "starttls"'

@@ -8,6 +8,7 @@ C{what is wrong; what to do}.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Collection
 from datetime import date, datetime
@@ -309,10 +310,11 @@ class Day:
 @attrs.frozen
 class Addresses:
     """
-    Where to listen: IP addresses, or C{systemd:NAME} or C{systemd:NUMBER} for an inherited socket.
+    Where to listen: IP addresses, C{unix:/PATH} for a unix socket, or C{systemd:NAME} or
+    C{systemd:NUMBER} for an inherited one.
     """
 
-    title: str = 'array of IP addresses, or `"systemd:NAME"`'
+    title: str = 'array of IP addresses, `"unix:/PATH"` or `"systemd:NAME"`'
 
     def read(self, value: Any) -> tuple[str, ...]:
         words = Words().read(value)
@@ -320,6 +322,9 @@ class Addresses:
             raise WrongValue('is empty; write for example ["0.0.0.0", "::"]')
         for each in words:
             if each.startswith("systemd:") and len(each) > len("systemd:"):
+                continue
+            if each.startswith("unix:"):
+                _read_socket(each)
                 continue
             try:
                 ipaddress.ip_address(each)
@@ -330,18 +335,40 @@ class Addresses:
         return words
 
 
+LONGEST_SOCKET = 107
+"""Octets of a path that fits into the address of a socket."""
+
+
+def _read_socket(text: str) -> None:
+    path = text.removeprefix("unix:")
+    if not path.startswith("/"):
+        raise WrongValue(f'has "{text}", which is no absolute path; write "unix:/PATH"')
+    length = len(os.fsencode(path))
+    if length > LONGEST_SOCKET:
+        raise WrongValue(
+            f'has "{text}", which is too long for a socket ({length} octets); use at most'
+            f" {LONGEST_SOCKET}"
+        )
+
+
 @attrs.frozen
 class Networks:
     """
-    C{loopback}, C{unix} and networks in CIDR form.
+    Networks in CIDR form, and words for others.
     """
 
-    title: str = 'array of `"loopback"` and networks like `"10.1.0.0/16"`'
+    words: tuple[str, ...] = ("loopback",)
+
+    @property
+    def title(self) -> str:
+        said = ", ".join(f'`"{each}"`' for each in self.words)
+        return f'array of {said} and networks like `"10.1.0.0/16"`'
 
     def read(self, value: Any) -> tuple[str, ...]:
         words = Words().read(value)
+        known = " or ".join(f'"{each}"' for each in self.words)
         for each in words:
-            if each == "loopback":
+            if each in self.words:
                 continue
             try:
                 network = ipaddress.ip_network(each)
@@ -352,7 +379,7 @@ class Networks:
                     else "is no network"
                 )
                 raise WrongValue(
-                    f'has "{each}", which {why}; write "loopback" or one like "10.1.0.0/16"'
+                    f'has "{each}", which {why}; write {known}, or one like "10.1.0.0/16"'
                 ) from None
             if network.prefixlen == 0:
                 raise WrongValue(

@@ -22,8 +22,10 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from .policies import networks
+from .proxied import ProxiedFactory
 from .settings import ListenerSettings
-from .sockets import PREFIX, CannotListen, Inherited, bind
+from .sockets import PREFIX, UNIX, CannotListen, Inherited, SocketFile, bind, bind_unix
 from .tls import ServerTLS
 from .transport import listen
 
@@ -82,6 +84,7 @@ class Listener(Service):
         self._inherited = inherited if inherited is not None else Inherited()
         self._accept = accept
         self._sockets: list[socket.socket] = []
+        self._files: list[SocketFile] = []
 
     def privilegedStartService(self) -> None:
         """
@@ -98,6 +101,8 @@ class Listener(Service):
             for address in settings.address:
                 if address.startswith(PREFIX):
                     opened = self._inherited.socket(address, where)
+                elif address.startswith(UNIX):
+                    opened = self._bind_unix(address.removeprefix(UNIX), where)
                 else:
                     opened = bind(address, settings.port_number, where, self._backlog)
                 self._sockets.append(opened)
@@ -116,6 +121,8 @@ class Listener(Service):
             asks = self.settings.client_certificate != "no"
             creator = self._tls.factory_for(self.settings.protocol, asks)
             factory = ImplicitTLSFactory(creator, False, factory, self._reactor)
+        if self.settings.proxies:
+            factory = self._behind_proxies(factory)
         for each in self._sockets:
             port = self._accept(self._reactor, each.fileno(), each.family, factory)
             self.ports.append(port)
@@ -124,11 +131,29 @@ class Listener(Service):
                 "{listener}: listening on {lip} port {port}",
                 event="listen",
                 listener=self.settings.label,
-                lip=getattr(host, "host", host),
+                lip=getattr(host, "host", None) or _path(host),
                 port=getattr(host, "port", 0),
                 layer=self.settings.tls,
             )
         self._close()
+
+    def _bind_unix(self, path: str, where: str) -> socket.socket:
+        settings = self.settings
+        mode = int(settings.socket_mode, 8)
+        opened = bind_unix(path, where, self._backlog, mode, settings.socket_group)
+        self._files.append(SocketFile.of(path))
+        return opened
+
+    def _behind_proxies(self, factory: Any) -> ProxiedFactory:
+        settings = self.settings
+        return ProxiedFactory(
+            factory,
+            networks(settings.proxies),
+            self._reactor,
+            settings.label,
+            sockets="unix" in settings.proxies,
+            certificates=settings.client_certificate != "no",
+        )
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
@@ -140,6 +165,9 @@ class Listener(Service):
         ports, self.ports = self.ports, []
         for port in ports:
             yield maybeDeferred(port.stopListening)
+        for each in self._files:
+            each.remove()
+        self._files.clear()
         stop = getattr(self.factory, "stop_gracefully", None)
         if stop is not None:
             ended: Deferred[Any] = stop()
@@ -156,3 +184,8 @@ class Listener(Service):
         sockets, self._sockets = self._sockets, []
         for each in sockets:
             each.close()
+
+
+def _path(host: Any) -> str:
+    name = getattr(host, "name", None)
+    return UNIX + name.decode("utf-8", "backslashreplace") if name else str(host)

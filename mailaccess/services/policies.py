@@ -18,6 +18,8 @@ from .settings import ListenerSettings, RuleSettings, Settings
 Network = IPv4Network | IPv6Network
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+WORDS = {"loopback": Layer.LOOPBACK, "unix": Layer.UNIX, "proxy-tls": Layer.PROXY_TLS}
+"""What is private besides networks."""
 
 
 def tls_policy(
@@ -85,11 +87,14 @@ def person_rules(settings: RuleSettings) -> Iterator[PersonRule]:
 
 def networks(words: Sequence[str]) -> tuple[Network, ...]:
     """
-    Networks as the configuration names them.
+    Networks as the configuration names them; C{unix} and C{proxy-tls} are none.
     """
     found: list[Network] = []
     for each in words:
-        found += LOOPBACK if each == "loopback" else (ip_network(each),)
+        if each == "loopback":
+            found += LOOPBACK
+        elif each not in WORDS:
+            found.append(ip_network(each))
     return tuple(found)
 
 
@@ -97,10 +102,8 @@ def private_layers(settings: ListenerSettings) -> tuple[frozenset[Layer], tuple[
     """
     Which layers besides TLS count as private on a listener, and the networks that are trusted.
     """
-    trusted = tuple(ip_network(each) for each in settings.private if each != "loopback")
-    layers = set()
-    if "loopback" in settings.private:
-        layers.add(Layer.LOOPBACK)
+    trusted = networks([each for each in settings.private if each not in WORDS])
+    layers = {WORDS[each] for each in settings.private if each in WORDS}
     if trusted:
         layers.add(Layer.TRUSTED_NETWORK)
     return frozenset(layers), trusted

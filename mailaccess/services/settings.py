@@ -177,7 +177,22 @@ class ListenerSettings:
         " user has its keys",
     )
     private: tuple[str, ...] = option(
-        Networks(), [], "clients whose connections count as private without TLS"
+        Networks(("loopback", "unix", "proxy-tls")),
+        [],
+        "clients whose connections count as private without TLS of ours: networks, this machine,"
+        " those of a unix socket, or those who have TLS with one of the `proxies`",
+    )
+    proxies: tuple[str, ...] = option(
+        Networks(("loopback", "unix")),
+        [],
+        "proxies that say by the PROXY protocol who the client is; they must, and nobody else is"
+        " believed",
+    )
+    socket_mode: str = option(
+        Text(("0600", "0660", "0666")), "0660", "who may use `unix:` sockets: permissions"
+    )
+    socket_group: str = option(
+        Text(what="group name"), "", "group of `unix:` sockets; empty for that of the server"
     )
     source: str = "default"
 

@@ -2,6 +2,7 @@
 Listening sockets: bound here, or inherited from systemd.
 
     bind("0.0.0.0", 143, "imap", backlog=512)
+    bind_unix("/run/mailaccess/imap", "imap", backlog=512)
     inherited("systemd:imap", "imap")
 
 All have TCP_NODELAY and keep-alive, which the connections they accept inherit: without the first, a
@@ -10,7 +11,9 @@ login over TLS stalls for 40 ms.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import grp
 import os
 import socket
 import stat
@@ -20,6 +23,7 @@ import attrs
 from twisted.python.systemd import ListenFDs
 
 PREFIX = "systemd:"
+UNIX = "unix:"
 
 
 class CannotListen(Exception):
@@ -99,6 +103,85 @@ def bind(address: str, port: int, listener: str, backlog: int) -> socket.socket:
     return made
 
 
+def bind_unix(
+    path: str, listener: str, backlog: int, mode: int = 0o660, group: str = ""
+) -> socket.socket:
+    """
+    A listening unix socket at a path. One that nobody listens on any more is removed first.
+
+    @param mode: its permissions, from the moment on at which it can be connected to
+    @raise CannotListen: with a way out
+    """
+    where = f"listener {listener}: cannot listen on {path}"
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        owner = grp.getgrnam(group).gr_gid if group else -1
+        _remove_stale(path, where)
+        before = os.umask(0o177)
+        try:
+            made.bind(path)
+        finally:
+            os.umask(before)
+        os.chown(path, -1, owner)
+        os.chmod(path, mode)
+        made.listen(backlog)
+    except KeyError:
+        made.close()
+        raise CannotListen(f"{where}: no group {group!r}; groupadd --system {group}") from None
+    except OSError as error:
+        made.close()
+        raise CannotListen(f"{where}: {error.strerror}; choose another path") from None
+    except CannotListen:
+        made.close()
+        raise
+    made.setblocking(False)
+    return made
+
+
+def _remove_stale(path: str, where: str) -> None:
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise CannotListen(f"{where}: there is something that is no socket; choose another path")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        if probe.connect_ex(path) != errno.ECONNREFUSED:
+            raise CannotListen(
+                f"{where}: another program has it (ss -xlp names it); stop that, or choose another"
+                " path"
+            )
+    os.unlink(path)
+
+
+@attrs.frozen
+class SocketFile:
+    """
+    The file of a unix socket.
+    """
+
+    path: str
+    device: int
+    number: int
+
+    @classmethod
+    def of(cls, path: str) -> SocketFile:
+        """
+        What is there now.
+        """
+        found = os.lstat(path)
+        return cls(path, found.st_dev, found.st_ino)
+
+    def remove(self) -> None:
+        """
+        Take it away, if that is possible and another server has not put its own there.
+        """
+        with contextlib.suppress(OSError):
+            if SocketFile.of(self.path) == self:
+                os.unlink(self.path)
+
+
 def _prepare(made: socket.socket) -> None:
     made.setblocking(False)
     if made.family in (socket.AF_INET, socket.AF_INET6):
@@ -131,4 +214,6 @@ def is_loopback(address: str) -> bool:
     """
     Whether only this machine can connect to it.
     """
+    if address.startswith(UNIX):
+        return True
     return not address.startswith(PREFIX) and ip_address(address).is_loopback

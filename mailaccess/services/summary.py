@@ -10,8 +10,9 @@ from ipaddress import ip_network
 
 from mailaccess.policy.rules import day_over
 
+from .policies import WORDS
 from .settings import ListenerSettings, RuleSettings, Settings
-from .sockets import is_loopback
+from .sockets import UNIX, is_loopback
 
 SOON = 30 * 86400
 """Exceptions that lapse within so many seconds are warned of."""
@@ -30,7 +31,7 @@ def policy_lines(settings: Settings) -> list[str]:
     """
     alike: dict[str, list[str]] = {}
     for each in settings.listeners:
-        alike.setdefault(_demands(each), []).append(f"{each.label} ({each.port_number})")
+        alike.setdefault(_demands(each), []).append(f"{each.label} ({_places(each)})")
     lines = [f"{', '.join(names)}: {demands}" for demands, names in alike.items()]
     if settings.rule:
         open_ones = [each for each in settings.rule if _opens(each)]
@@ -39,6 +40,12 @@ def policy_lines(settings: Settings) -> list[str]:
             f" {_count(len(open_ones), 'exception')} among them"
         )
     return lines
+
+
+def _places(it: ListenerSettings) -> str:
+    sockets = [each.removeprefix(UNIX) for each in it.address if each.startswith(UNIX)]
+    port = [str(it.port_number)] if len(sockets) < len(it.address) else []
+    return ", ".join([*port, *sockets])
 
 
 def _demands(it: ListenerSettings) -> str:
@@ -51,8 +58,11 @@ def _demands(it: ListenerSettings) -> str:
         parts.append(_CLEARTEXT[it.cleartext])
     if it.client_certificate == "require":
         parts.append("client certificates required")
-    if it.private:
-        parts.append(f"private without TLS: {', '.join(it.private)}")
+    if it.proxies:
+        counts = "" if "proxy-tls" in it.private else ", whose TLS does not count"
+        parts.append(f"behind proxies ({', '.join(it.proxies)}){counts}")
+    if without := [each for each in it.private if each != "proxy-tls"]:
+        parts.append(f"private without TLS: {', '.join(without)}")
     if it.exceptions:
         parts.append("exceptions for users")
     if it.mechanisms:
@@ -90,7 +100,7 @@ def _weak(it: ListenerSettings) -> Iterator[str]:
     if it.cleartext != "refuse" and not all(is_loopback(each) for each in it.address):
         yield "takes passwords in the clear, whoever listens; users need a rule to be refused"
     for word in it.private:
-        if word != "loopback" and not ip_network(word).is_private:
+        if word not in WORDS and not ip_network(word).is_private:
             yield f"trusts {word}, which is part of the public Internet"
 
 

@@ -10,10 +10,11 @@ everything else is Twisted's own, and either may be left out.
 
 from __future__ import annotations
 
+import socket
 from types import MethodType
 from typing import Any
 
-from twisted.internet import epollreactor, tcp
+from twisted.internet import epollreactor, tcp, unix
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.logger import Logger
 
@@ -72,11 +73,46 @@ class WriteThroughPort(tcp.Port):
     transport = WriteThrough
 
 
+class UnixPort(unix.Port):
+    """
+    A port on a unix socket that listens already. Its file and permissions are whoever's who made
+    it: the server may no longer be allowed to touch them when it stops.
+    """
+
+    def startListening(self) -> None:
+        """
+        Begin to accept.
+        """
+        opened: Any = self._preexistingSocket
+        factory: Any = self.factory
+        factory.doStart()
+        self._preexistingSocket = None
+        self.connected = True
+        self.socket = opened
+        self.fileno = opened.fileno  # type: ignore[method-assign]
+        self.numberAccepts = 16
+        self.startReading()  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Any) -> None:
+        """
+        Closed.
+        """
+        tcp.Port.connectionLost(self, reason)  # type: ignore[no-untyped-call]
+
+    def _logConnectionLostMsg(self) -> None:
+        pass
+
+
 def listen(reactor: Any, descriptor: int, family: int, factory: Any) -> Any:
     """
     As L{IReactorSocket.adoptStreamPort<twisted.internet.interfaces.IReactorSocket>}: accept
     connections on a listening socket, which is duplicated.
     """
+    port: Any
+    if family == socket.AF_UNIX:
+        port = UnixPort._fromListeningDescriptor(reactor, descriptor, factory)  # type: ignore[no-untyped-call]
+        port.startListening()
+        return port
     port = WriteThroughPort._fromListeningDescriptor(reactor, descriptor, family, factory)  # type: ignore[no-untyped-call]
     port.startListening()
     return port

@@ -8,45 +8,15 @@ import socket
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet import tcp, unix
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
+from ..transport import UnixPort
 from .place import Place
 from .questions import Questions
 from .talk import ControlFactory
 
 log = Logger()
-
-
-class ControlPort(unix.Port):
-    """
-    A port on a socket that listens already. Its file is for L{Place} to look after: the server may
-    no longer be allowed to when it stops.
-    """
-
-    def startListening(self) -> None:
-        """
-        Begin to accept.
-        """
-        opened: Any = self._preexistingSocket
-        factory: Any = self.factory
-        factory.doStart()
-        self._preexistingSocket = None
-        self.connected = True
-        self.socket = opened
-        self.fileno = opened.fileno  # type: ignore[method-assign]
-        self.numberAccepts = 16
-        self.startReading()  # type: ignore[no-untyped-call]
-
-    def connectionLost(self, reason: Any) -> None:
-        """
-        Closed.
-        """
-        tcp.Port.connectionLost(self, reason)  # type: ignore[no-untyped-call]
-
-    def _logConnectionLostMsg(self) -> None:
-        pass
 
 
 class Control(Service):
@@ -59,7 +29,7 @@ class Control(Service):
         self._place = place
         self._factory = ControlFactory(questions)
         self._socket: socket.socket | None = None
-        self._port: ControlPort | None = None
+        self._port: UnixPort | None = None
 
     def privilegedStartService(self) -> None:
         """
@@ -77,7 +47,7 @@ class Control(Service):
         self.privilegedStartService()
         super().startService()  # type: ignore[no-untyped-call]
         assert self._socket is not None
-        self._port = ControlPort._fromListeningDescriptor(
+        self._port = UnixPort._fromListeningDescriptor(
             self._reactor, self._socket.fileno(), self._factory
         )  # type: ignore[no-untyped-call]
         self._socket.close()

@@ -1,0 +1,530 @@
+"""
+Listeners behind proxies, and on unix sockets: whom is believed what, and what counts as private.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import ssl
+import struct
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
+from twisted.internet.testing import EventLoggingObserver, StringTransportWithDisconnection
+from twisted.logger import globalLogPublisher
+
+from mailaccess.auth.passwords import make
+from mailaccess.policy.link import Layer, Link
+from mailaccess.protocols.links import Announced, link_of
+from mailaccess.protocols.tlsfacts import TLSFacts
+from mailaccess.services.config import load
+from mailaccess.services.policies import networks
+from mailaccess.services.proxied import ProxiedFactory, facts, strengths
+from mailaccess.services.sockets import CannotListen, bind_unix
+from mailaccess.wire.proxyheader import SIGNATURE, ClientTLS
+
+from .conftest import Recorder
+from .live import SECRET, Live
+
+PROXY = IPv4Address("TCP", "10.0.0.7", 40000)
+STRANGER = IPv4Address("TCP", "10.0.0.8", 40000)
+LINE = b"PROXY TCP4 192.0.2.1 192.0.2.9 50000 143\r\n"
+
+
+def header(source: str = "192.0.2.1", tls: bytes = b"") -> bytes:
+    """
+    Version 2, with what it says of TLS.
+    """
+    body = socket.inet_aton(source) + socket.inet_aton("192.0.2.9") + struct.pack("!HH", 50000, 143)
+    body += tls
+    return SIGNATURE + struct.pack("!BBH", 0x21, 0x11, len(body)) + body
+
+
+def said_of_tls(version: str, cipher: str = "", name: str = "") -> bytes:
+    def one(kind: int, value: bytes) -> bytes:
+        return struct.pack("!BH", kind, len(value)) + value
+
+    parts = one(0x21, version.encode())
+    if cipher:
+        parts += one(0x23, cipher.encode())
+    if name:
+        parts += one(0x22, name.encode())
+    return one(0x20, struct.pack("!BI", 7 if name else 1, 0) + parts)
+
+
+# ---- the factory -------------------------------------------------------------------------------
+
+
+class Door:
+    """
+    A factory with a connection that comes from somewhere.
+    """
+
+    def __init__(self, peer: Any = PROXY, **more: Any) -> None:
+        self.clock = Clock()
+        self.client = Recorder()
+        inner = Factory.forProtocol(lambda: self.client)
+        inner.noisy = False
+        factory = ProxiedFactory(
+            inner, networks(["10.0.0.7/32"]), self.clock, "imap", seconds=5, **more
+        )
+        self.transport = StringTransportWithDisconnection(peerAddress=peer)
+        self.transport.protocol = factory.buildProtocol(peer)
+        self.transport.protocol.makeConnection(self.transport)
+
+    def feed(self, data: bytes) -> None:
+        self.transport.protocol.dataReceived(data)
+
+    @property
+    def announced(self) -> Announced | None:
+        return getattr(self.transport, "announced", None)
+
+
+@pytest.fixture
+def noted() -> Iterator[list[dict[str, Any]]]:
+    observer = EventLoggingObserver()
+    globalLogPublisher.addObserver(observer)
+    yield observer._events
+    globalLogPublisher.removeObserver(observer)
+
+
+def test_a_proxy_says_who_the_client_is_however_it_is_cut() -> None:
+    """AB-14"""
+    for cut in range(len(LINE) + 1):
+        door = Door()
+        door.feed(LINE[:cut])
+        assert (door.client.transport is None) == (cut < len(LINE))
+        door.feed(LINE[cut:] + b"a NOOP\r\n")
+        assert door.announced == Announced("192.0.2.1", "192.0.2.9")
+        assert door.client.received == b"a NOOP\r\n"
+        door.feed(b"b NOOP\r\n")
+        assert door.client.received.endswith(b"b NOOP\r\n")
+        door.clock.advance(100)
+        assert door.transport.connected
+
+
+def test_who_is_no_proxy_is_not_believed() -> None:
+    """POL-09: the header is the client's own words, and the client's protocol reads it as such."""
+    door = Door(STRANGER)
+    door.feed(LINE)
+    assert door.announced is None
+    assert door.client.received == LINE
+
+
+@pytest.mark.parametrize(
+    "data", [b"a LOGIN amy secret\r\n", b"\x16\x03\x01\x00", b"PROXY TCP4 x y 1 2\r\n"]
+)
+def test_a_proxy_without_a_header_is_turned_away(data: bytes, noted: list[dict[str, Any]]) -> None:
+    """POL-09"""
+    door = Door()
+    door.feed(data)
+    assert not door.transport.connected
+    assert door.client.transport is None
+    (event,) = [each for each in noted if each.get("event") == "proxy-refused"]
+    assert (event["listener"], event["rip"]) == ("imap", "10.0.0.7")
+    assert "secret" not in str(event["reason"])
+    assert door.clock.getDelayedCalls() == []
+
+
+def test_a_proxy_has_only_so_much_time(noted: list[dict[str, Any]]) -> None:
+    """AB-02"""
+    door = Door()
+    door.feed(LINE[:-1])
+    door.clock.advance(4.9)
+    assert door.transport.connected
+    door.clock.advance(0.2)
+    assert not door.transport.connected
+    (event,) = [each for each in noted if each.get("event") == "proxy-refused"]
+    assert event["reason"] == "no header in time"
+
+
+def test_nothing_stays_of_a_proxy_that_goes() -> None:
+    """AB-11"""
+    door = Door()
+    door.transport.loseConnection()
+    assert door.clock.getDelayedCalls() == []
+
+
+def test_a_unix_socket_is_a_proxy_only_where_it_is_named() -> None:
+    peer = UNIXAddress(b"/run/x")
+    door = Door(peer)
+    assert door.client.transport is not None
+    door = Door(peer, sockets=True)
+    assert door.client.transport is None
+    door.feed(LINE)
+    assert door.announced == Announced("192.0.2.1", "192.0.2.9")
+
+
+def test_certificates_count_only_where_they_are_asked_for() -> None:
+    """TLS-19"""
+    told = said_of_tls("TLSv1.3", "TLS_AES_256_GCM_SHA384", "amy")
+    for certificates, subject in ((False, ""), (True, "CN=amy")):
+        door = Door(certificates=certificates)
+        door.feed(header(tls=told))
+        assert door.announced is not None
+        assert door.announced.tls is not None
+        assert door.announced.tls.certificate == subject
+        assert door.announced.tls.names == ((("cn", "amy"),) if certificates else ())
+
+
+@pytest.mark.parametrize(
+    ("version", "cipher", "bits"),
+    [
+        ("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256),
+        ("TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256", 128),
+        ("TLSv1.3", "", 128),
+        ("TLSv1.2", "", 0),
+        ("TLSv1.2", "NULL-SHA256", 0),
+        ("TLSv1.2", "no such cipher", 0),
+        ("TLSv1.1", "ECDHE-RSA-AES256-SHA", 0),
+        ("SSLv3", "AES256-SHA", 0),
+        ("", "TLS_AES_256_GCM_SHA384", 0),
+    ],
+)
+def test_what_protects_nothing_has_no_bits(version: str, cipher: str, bits: int) -> None:
+    """POL-09, RFC 2595 section 2.3: a cipher that is not known is none."""
+    assert facts(ClientTLS(version, cipher), False).bits == bits
+    assert strengths()["NULL-SHA256"] == 0
+
+
+# ---- the link ----------------------------------------------------------------------------------
+
+
+class Transport:
+    def __init__(self, told: Announced | None, peer: Any = PROXY) -> None:
+        self.announced = told
+        self.peer = peer
+
+    def getPeer(self) -> Any:
+        return self.peer
+
+    def getHost(self) -> Any:
+        return IPv4Address("TCP", "10.0.0.1", 143)
+
+
+STRONG = TLSFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", 256, "")
+EVERYTHING = frozenset(Layer)
+
+
+def test_tls_at_a_proxy_counts_only_where_that_is_named() -> None:
+    """POL-09"""
+    transport = Transport(Announced("192.0.2.1", "192.0.2.9", STRONG))
+    link = link_of(transport, "imap", {Layer.PROXY_TLS})
+    assert (link.layer, link.bits, link.tls_version) == (Layer.PROXY_TLS, 256, "TLSv1.3")
+    assert (link.peer, link.local, link.private) == ("192.0.2.1", "192.0.2.9", True)
+    assert link.bindings == ()
+    others = EVERYTHING - {Layer.PROXY_TLS}
+    link = link_of(transport, "imap", others, networks(["192.0.2.0/24"]))
+    assert link == Link("imap", peer="192.0.2.1", local="192.0.2.9")
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "::1", ""])
+def test_the_loopback_of_a_proxy_is_not_ours(peer: str) -> None:
+    """POL-09; nor is a client trusted of whom nothing is told, wherever the proxy is."""
+    link = link_of(Transport(Announced(peer)), "imap", EVERYTHING, networks(["10.0.0.0/8"]))
+    assert link.layer is Layer.NONE
+    assert link.peer == (peer or "10.0.0.7")
+
+
+def test_a_client_behind_a_proxy_may_come_from_a_trusted_network() -> None:
+    trusted = networks(["192.0.2.0/24"])
+    link = link_of(Transport(Announced("192.0.2.1")), "imap", EVERYTHING, trusted)
+    assert link.layer is Layer.TRUSTED_NETWORK
+    link = link_of(Transport(Announced("198.51.100.1")), "imap", EVERYTHING, trusted)
+    assert link.layer is Layer.NONE
+
+
+def test_a_unix_socket_counts_only_where_that_is_named() -> None:
+    """POL-01"""
+    transport = Transport(None, UNIXAddress(None))
+    assert link_of(transport, "imap", {Layer.UNIX}).layer is Layer.UNIX
+    assert link_of(transport, "imap", EVERYTHING - {Layer.UNIX}).layer is Layer.NONE
+
+
+# ---- a server ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="proxied-"))
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="module")
+def server(place: Path, certificate_writer: Callable[..., Any]) -> Iterator[Live]:
+    certificate_writer(place / "mail.pem", "mail.example.org")
+    (place / "users").write_text(f"amy:{make('SSHA256', SECRET.encode())}\n")
+    (place / "users").chmod(0o640)
+    (place / "mail").mkdir()
+    here = 'address = "127.0.0.1"\nport = 0\n'
+    believed = 'proxies = ["127.0.0.1/32"]\n'
+    (place / "m.toml").write_text(
+        f'[mail]\nhome = "{place}/mail/{{user}}"\n'
+        f'[[users]]\ntype = "file"\npath = "{place}/users"\n'
+        f'[tls]\ncertificate = "{place}/mail.pem"\n'
+        f'[[listener]]\nprotocol = "imap"\nname = "behind"\n{here}{believed}'
+        'private = ["proxy-tls"]\n'
+        f'[[listener]]\nprotocol = "pop3"\nname = "pop3behind"\n{here}{believed}'
+        'private = ["proxy-tls"]\n'
+        f'[[listener]]\nprotocol = "imap"\nname = "tls-behind"\ntls = "implicit"\n{here}{believed}'
+        f'[[listener]]\nprotocol = "imap"\nname = "open"\n{here}'
+        f'[[listener]]\nprotocol = "imap"\nname = "socket"\naddress = "unix:{place}/imap"\n'
+        'private = ["unix"]\nsocket_mode = "0600"\n'
+        f'[[listener]]\nprotocol = "imap"\nname = "other"\naddress = "unix:{place}/other"\n'
+    )
+    running = Live(place / "m.toml")
+    yield running
+    running.stop()
+    assert not (place / "imap").exists()
+
+
+class Client:
+    def __init__(self, opened: socket.socket) -> None:
+        self.socket = opened
+        self.socket.settimeout(30)
+        self.file = opened.makefile("rb")
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def line(self) -> bytes:
+        return self.file.readline()
+
+    def ask(self, command: bytes) -> list[bytes]:
+        """
+        Lines up to the tagged one.
+        """
+        self.send(b"t " + command + b"\r\n")
+        lines = [self.line()]
+        while lines[-1] and not lines[-1].startswith(b"t "):
+            lines.append(self.line())
+        return lines
+
+
+@contextlib.contextmanager
+def connected(port: int, *first: bytes) -> Iterator[Client]:
+    with socket.create_connection(("127.0.0.1", port)) as opened:
+        client = Client(opened)
+        for each in first:
+            client.send(each)
+        yield client
+        client.file.close()
+
+
+def logged(server: Live, *parts: str) -> str:
+    """
+    The line with all of this in it, once it is written.
+    """
+
+    def found() -> str:
+        return next((each for each in server.lines if all(it in each for it in parts)), "")
+
+    with server.news:
+        assert server.news.wait_for(found, 30), "".join(server.lines)
+        return found()
+
+
+LOGIN = b'LOGIN amy "' + SECRET.encode() + b'"'
+STRONG_TLS = said_of_tls("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+
+
+def test_who_has_tls_with_the_proxy_may_log_in(server: Live) -> None:
+    """POL-09, AB-14: and is logged with an address of their own."""
+    with connected(server.ports["behind"], header("192.0.2.77", STRONG_TLS)) as client:
+        greeting = client.line()
+        assert b"LOGINDISABLED" not in greeting
+        assert b"STARTTLS" not in greeting  # TLS-06: there is TLS already
+        assert b"STARTTLS" not in client.ask(b"CAPABILITY")[0]
+        assert client.ask(b"STARTTLS")[-1].startswith(b"t BAD")
+        assert client.ask(LOGIN)[-1].startswith(b"t OK")
+    line = logged(server, "event=login ", 'user="amy" ', "rip=192.0.2.77")
+    assert "TLSv1.3" in line
+
+
+@pytest.mark.parametrize(
+    "told",
+    [b"", said_of_tls("TLSv1.2", "NULL-SHA256"), said_of_tls("TLSv1.1", "AES256-SHA")],
+    ids=["no TLS", "no encryption", "an old version"],
+)
+def test_who_has_no_good_tls_with_the_proxy_may_not(told: bytes, server: Live) -> None:
+    """POL-01, POL-09"""
+    with connected(server.ports["behind"], header("192.0.2.78", told)) as client:
+        assert b"LOGINDISABLED" in client.line()
+        assert b"PRIVACYREQUIRED" in client.ask(LOGIN)[-1]
+
+
+def test_pop3_is_no_different(server: Live) -> None:
+    """POL-09"""
+    with connected(server.ports["pop3behind"], header("192.0.2.79", STRONG_TLS)) as client:
+        assert client.line().startswith(b"+OK")
+        client.send(b"USER amy\r\n")
+        assert client.line().startswith(b"+OK")
+        client.send(b"STLS\r\n")
+        assert client.line().startswith(b"-ERR")
+    with connected(server.ports["pop3behind"], LINE) as client:
+        assert client.line().startswith(b"+OK")
+        client.send(b"USER amy\r\n")
+        assert client.line().startswith(b"-ERR")
+
+
+def test_a_proxy_that_says_nothing_is_told_nothing(server: Live) -> None:
+    """POL-09"""
+    said = b""
+    with connected(server.ports["behind"], b"a LOGIN amy x\r\n") as client:
+        with contextlib.suppress(ConnectionResetError):
+            said = client.line()
+        assert said == b""
+    logged(server, "event=proxy-refused ", "listener=behind ", "rip=127.0.0.1")
+
+
+def test_a_header_from_who_is_no_proxy_ends_the_connection(server: Live) -> None:
+    """POL-09: on a listener that names no proxies, too; and the log has the real address."""
+    with connected(server.ports["open"]) as client:
+        assert client.line().startswith(b"* OK")
+        client.send(header("192.0.2.80", STRONG_TLS) + b"a " + LOGIN + b"\r\n")
+        said = client.file.read()
+        assert said.startswith(b"* BYE")
+        assert b"a OK" not in said
+    line = logged(server, "a PROXY header from somebody who is no proxy of ours")
+    assert "rip=127.0.0.1" in line
+
+
+def test_the_header_comes_before_our_own_tls(server: Live) -> None:
+    """AB-14: TLS with us is the client's, where the proxy passes it through."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", server.ports["tls-behind"])) as plain:
+        plain.sendall(header("192.0.2.81"))
+        with context.wrap_socket(plain) as opened:
+            client = Client(opened)
+            assert b"LOGINDISABLED" not in client.line()
+            assert client.ask(LOGIN)[-1].startswith(b"t OK")
+            client.file.close()
+    logged(server, "event=login ", "rip=192.0.2.81")
+
+
+def test_tls_that_ends_at_a_proxy_does_not_count_unnamed(server: Live) -> None:
+    """POL-09: though there is TLS between the proxy and us."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", server.ports["tls-behind"])) as plain:
+        plain.sendall(header("192.0.2.82", STRONG_TLS))
+        with context.wrap_socket(plain) as opened:
+            client = Client(opened)
+            assert b"LOGINDISABLED" in client.line()
+            client.file.close()
+
+
+def test_starttls_works_behind_a_proxy(server: Live) -> None:
+    """TLS-01: what is sent behind STARTTLS is never run; the link is TLS, of the client's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", server.ports["behind"])) as plain:
+        before = Client(plain)
+        before.send(header("192.0.2.83"))
+        assert b"STARTTLS" in before.line()
+        assert before.ask(b"STARTTLS")[-1].startswith(b"t OK")
+        before.file.close()
+        with context.wrap_socket(plain) as opened:
+            client = Client(opened)
+            assert client.ask(LOGIN)[-1].startswith(b"t OK")
+            client.file.close()
+    logged(server, "event=login ", "rip=192.0.2.83")
+
+
+def test_a_unix_socket_is_private_where_it_is_named(server: Live, place: Path) -> None:
+    """POL-01"""
+    assert (place / "imap").stat().st_mode & 0o777 == 0o600
+    assert (place / "other").stat().st_mode & 0o777 == 0o660
+    for name, allowed in (("imap", True), ("other", False)):
+        with socket.socket(socket.AF_UNIX) as opened:
+            opened.connect(str(place / name))
+            client = Client(opened)
+            assert (b"LOGINDISABLED" in client.line()) is not allowed
+            answer = client.ask(LOGIN)[-1]
+            assert answer.startswith(b"t OK" if allowed else b"t NO [PRIVACYREQUIRED]")
+            client.file.close()
+
+
+# ---- sockets and settings ----------------------------------------------------------------------
+
+
+def test_a_socket_that_nobody_listens_on_is_taken_over(place: Path) -> None:
+    path = str(place / "stale")
+    bind_unix(path, "imap", 5).close()
+    with bind_unix(path, "imap", 5, 0o666):
+        assert os.stat(path).st_mode & 0o777 == 0o666
+        with pytest.raises(CannotListen, match="another program has it"):
+            bind_unix(path, "imap", 5)
+    (place / "file").write_text("x")
+    with pytest.raises(CannotListen, match="something that is no socket"):
+        bind_unix(str(place / "file"), "imap", 5)
+    with pytest.raises(CannotListen, match="groupadd --system no-such-group"):
+        bind_unix(str(place / "new"), "imap", 5, 0o660, "no-such-group")
+    assert (place / "file").read_text() == "x"
+    assert not (place / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('private = ["proxy-tls"]', 'has "proxy-tls", but there are no proxies'),
+        ('private = ["unix"]', 'has "unix", but no unix socket'),
+        ('proxies = ["unix"]', 'has "unix", but no unix socket'),
+        ('proxies = ["0.0.0.0/0"]', "trusts everybody"),
+        ('proxies = ["proxy-tls"]', 'write "loopback" or "unix", or one like'),
+        ('socket_group = "mail"', "has no socket"),
+        ('address = "unix:imap"', "which is no absolute path"),
+        ('address = "unix:/run/imap"\nport = 143', "has no meaning for a socket"),
+        (f'address = "unix:/{"x" * 120}"', "is too long for a socket"),
+        ('tls = "implicit"\nprivate = ["loopback"]', "all are private"),
+        (
+            'minimum_tls = "1.2"\nproxies = ["loopback"]\nprivate = ["proxy-tls", "loopback"]',
+            "has no meaning with minimum_tls",
+        ),
+    ],
+)
+def test_words_without_meaning_are_said(
+    lines: str, said: str, tmp_path: Path, certificate_writer: Callable[..., Any]
+) -> None:
+    with pytest.raises(Exception, match=re.escape(said)) as raised:
+        load(_written(lines, tmp_path, certificate_writer))
+    assert len(raised.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        'tls = "none"\nproxies = ["10.0.0.7/32"]\nprivate = ["proxy-tls"]\nminimum_tls = "1.3"',
+        'tls = "none"\nproxies = ["10.0.0.7/32"]\nprivate = ["proxy-tls"]\n',
+        'tls = "implicit"\nproxies = ["10.0.0.7/32"]\nprivate = ["proxy-tls"]',
+        'address = ["unix:/run/imap", "127.0.0.1"]\nproxies = ["unix"]\nprivate = ["unix"]',
+        'address = "systemd:imap"\nproxies = ["unix"]\nprivate = ["unix"]',
+    ],
+)
+def test_words_with_meaning_are_taken(
+    lines: str, tmp_path: Path, certificate_writer: Callable[..., Any]
+) -> None:
+    load(_written(lines, tmp_path, certificate_writer))
+
+
+def _written(lines: str, place: Path, certificate_writer: Callable[..., Any]) -> Path:
+    certificate_writer(place / "mail.pem", "mail.example.org")
+    (place / "users").touch(0o600)
+    written = place / "m.toml"
+    written.write_text(
+        f'[mail]\nhome = "{place}/{{user}}"\n[[users]]\ntype = "file"\npath = "{place}/users"\n'
+        f'[tls]\ncertificate = "{place}/mail.pem"\n[[listener]]\nprotocol = "imap"\n{lines}\n'
+    )
+    return written

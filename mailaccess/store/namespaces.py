@@ -48,9 +48,10 @@ class OtherNamespace(BadMailboxName):
 @implementer(IAccount, ISharesMailboxes)
 class CompoundAccount:
     """
-    One session's account: the user's own, and beside it the namespaces. A name leads to one of them.
+    One session's account: the user's own, and beside it the namespaces.
 
-    A mailbox of the user's own whose name leads into a namespace is not seen.
+    A name leads to one of them, or to the user's own. A mailbox of the user's own whose name leads
+    into a namespace is not seen.
     """
 
     def __init__(self, personal: MaildirAccount, branches: Sequence[Branch]) -> None:

@@ -5,11 +5,11 @@ Who may do what in shared mailboxes (RFC 4314), as lines of text::
     Public                 group:staff      k
     Public/*               authenticated    lrs
     Public/News            user:amy         lrswipkxte
-    "Public/Board/*"       group:board      lrs
-    Public/Board*          group:guests     -lrswipkxtea
+    "Public/Board papers*" anyone           -lrs
+    "Public/Board papers*" group:board      lrs
 
 Mailboxes are named as clients see them; C{*} stands for anything and C{%} for anything within one
-level. The rights of all lines that fit add up, and those with C{-} take away, whatever the order.
+level. Lines count in their order: each adds to what those above it gave, or with C{-} takes away.
 Nobody has a right that no line gives.
 """
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 
 import attrs
 
@@ -86,21 +87,23 @@ class Grants:
     """
 
     def __init__(self, lines: Iterable[Line]) -> None:
-        self._named: dict[str, list[Line]] = {}
-        self._patterns: list[tuple[ListPattern, Line]] = []
+        self._named: dict[str, list[tuple[int, Line]]] = {}
+        self._patterns: list[tuple[ListPattern, tuple[int, Line]]] = []
         self._known: dict[str, Rights] = {}
-        for line in lines:
-            if "*" in line.mailbox or "%" in line.mailbox:
-                self._patterns.append((ListPattern("", line.mailbox, DELIMITER), line))
+        for place in enumerate(lines):
+            mailbox = place[1].mailbox
+            if "*" in mailbox or "%" in mailbox:
+                self._patterns.append((ListPattern("", mailbox, DELIMITER), place))
             else:
-                self._named.setdefault(line.mailbox, []).append(line)
+                self._named.setdefault(mailbox, []).append(place)
 
     def fitting(self, mailbox: str) -> list[Line]:
         """
-        The lines for a mailbox.
+        The lines for a mailbox, in their order.
         """
-        fitting = [line for pattern, line in self._patterns if pattern.matches(mailbox)]
-        return [*self._named.get(mailbox, ()), *fitting]
+        fitting = [place for pattern, place in self._patterns if pattern.matches(mailbox)]
+        places = [*self._named.get(mailbox, ()), *fitting]
+        return [line for _, line in sorted(places, key=itemgetter(0))]
 
     def of(self, mailbox: str) -> Rights:
         """
@@ -108,9 +111,9 @@ class Grants:
         """
         known = self._known.get(mailbox)
         if known is None:
-            lines = self.fitting(mailbox)
-            given = NONE.union(*(line.rights for line in lines if line.gives))
-            known = given.difference(*(line.rights for line in lines if not line.gives))
+            known = NONE
+            for line in self.fitting(mailbox):
+                known = known | line.rights if line.gives else known - line.rights
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[mailbox] = known

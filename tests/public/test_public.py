@@ -168,13 +168,13 @@ async def test_what_may_not_be_seen_is_answered_like_what_is_not_there(hall: Hal
 
 
 async def test_groups_users_and_what_is_taken_away(hall: Hall) -> None:
-    """All lines that fit add up, C{-} takes away, in any order; groups without case."""
+    """Lines add up, or take away from those above them; groups without case."""
     hall.folder("A", "B", "C", "D")
     hall.grant(
         "Public/A group:STAFF lr",
         "Public/B group:board lr",
-        "Public/C user:bob -l",
         "Public/C anyone lr",
+        "Public/C user:bob -l",
         "Public/D authenticated lr",
     )
     seen = {}
@@ -493,7 +493,7 @@ async def test_rights_can_be_read_and_not_set(hall: Hall) -> None:
     assert await amy.ok(b"MYRIGHTS INBOX") == [b"* MYRIGHTS INBOX lrswipkxteacd"]
     assert await bob.ok(b"MYRIGHTS Public/News") == [b"* MYRIGHTS Public/News lr"]
     assert await amy.ok(b"GETACL Public/News") == [
-        b'* ACL Public/News amy lrswipkxteacd $staff lr -eve l "amy jones" lrs anyone l'
+        b'* ACL Public/News amy lrswipkxteacd $staff lr anyone l -eve l "amy jones" lrs'
     ]
     assert await amy.ok(b"GETACL INBOX") == [b"* ACL INBOX amy lrswipkxteacd"]
     assert await amy.ok(b"LISTRIGHTS Public/News $staff") == [b"* LISTRIGHTS Public/News $staff lr"]

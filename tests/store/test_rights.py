@@ -32,13 +32,22 @@ def rights(contents: Contents, mailbox: str, name: str = "amy", *groups: str) ->
     return "".join(each for each in ALL if each in found)
 
 
-def test_lines_add_up_and_take_away_in_any_order() -> None:
-    lines = ["Public/A anyone lr", "Public/A user:amy s", "Public/* group:staff w",
-             "Public/A user:amy -r"]  # fmt: skip
-    for order in (lines, lines[::-1]):
-        assert rights(read(*order), "Public/A") == "ls"
-        assert rights(read(*order), "Public/A", "bob", "staff") == "lrw"
-        assert rights(read(*order), "Public/B", "bob", "staff") == "w"
+def test_lines_count_in_their_order() -> None:
+    """Each adds to those above it, or takes away, whether it names a mailbox or has a pattern."""
+    contents = read(
+        "Public/* anyone lrs",
+        "Public/A anyone -s",
+        "Public/* group:staff w",
+        "Public/B* anyone -lrsw",
+        "Public/Board group:board lr",
+        "Public/Board user:eve -r",
+    )
+    assert rights(contents, "Public/A") == "lr"
+    assert rights(contents, "Public/A", "bob", "staff") == "lrw"
+    assert rights(contents, "Public/Board") == ""
+    assert rights(contents, "Public/Board", "bob", "staff", "board") == "lr"
+    assert rights(contents, "Public/Board", "eve", "board") == "l"
+    assert rights(contents, "Public/C", "eve", "board") == "lrs"
 
 
 def test_what_no_line_gives_nobody_has() -> None:

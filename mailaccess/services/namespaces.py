@@ -1,5 +1,5 @@
 """
-Public folders as the configuration has them: what is wrong with C{[[namespace]]}, and what it means.
+Public folders as the configuration has them: what C{[[namespace]]} means, and what is wrong there.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientError, LoginError
+from imapclient.imapclient import JUNK, SENT, TRASH
 
 from mailaccess.message.header import header_end
 from mailaccess.message.lineends import to_crlf
@@ -68,6 +69,43 @@ def test_imapclient_manages_mailboxes_of_any_name(desk: Desk, it: IMAPClient) ->
     with pytest.raises(IMAPClientError):
         it.select_folder("Brouillons d'été")
     assert it.namespace().personal == (("", "/"),)
+
+
+def test_imapclient_finds_folders_by_their_use(desk: Desk, it: IMAPClient) -> None:
+    """RFC 6154: by flag, whatever the name."""
+    for name in ("Sent", "Papierkorb", "Junk"):
+        it.create_folder(name)
+    it.rename_folder("Sent", "Gesendet")
+    flags = {name: flags for flags, _, name in it.list_folders()}
+    assert SENT in flags["Gesendet"]
+    assert JUNK in flags["Junk"]
+    assert not {SENT, TRASH, JUNK} & set(flags["Papierkorb"])
+    assert it.find_special_folder(SENT) == "Gesendet"
+    assert it.find_special_folder(JUNK) == "Junk"
+    assert it.find_special_folder(TRASH) is None
+
+
+def test_imapclient_is_told_of_its_quota(desk: Desk) -> None:
+    """RFC 9208; limits as an MTA left them in C{maildirsize}."""
+    desk.person.deliver(ODD[:1])
+    (desk.person.home / "maildirsize").write_text("1048576S,3C\n0 0\n")
+    it = connect(desk)
+    roots, quotas = it.get_quota_root("INBOX")
+    assert roots.quota_roots == ["User quota"]
+    assert {(each.resource, each.usage, each.limit) for each in quotas} == {
+        ("STORAGE", 1, 1024),
+        ("MESSAGE", 1, 3),
+    }
+    assert quotas == it._get_quota("User quota")
+    for _ in range(2):
+        it.append("INBOX", b"Subject: x\r\n\r\n")
+    with pytest.raises(IMAPClientError, match="OVERQUOTA"):
+        it.append("INBOX", b"Subject: x\r\n\r\n")
+    it.select_folder("INBOX")
+    it.delete_messages([1])
+    it.expunge()
+    it.append("INBOX", b"Subject: x\r\n\r\n")
+    it.logout()
 
 
 def test_imapclient_reads_the_structure_of_every_message(desk: Desk, it: IMAPClient) -> None:

@@ -294,6 +294,16 @@ async def test_limits_come_from_maildirsize_where_nobody_else_says_any(site: Sit
     assert (await account.quota("INBOX")).allowance == Allowance(1000, 3)
 
 
+async def test_an_account_that_is_nobody_s_keeps_to_its_maildirsize_too(site: Site) -> None:
+    (site.maildir() / "maildirsize").write_text("2C\n0 0\n")
+    accounts = site.accounts()
+    account = await accounts.account_at("Public/", str(site.maildir()))
+    await account.create("Work")
+    uids = await put(account, "INBOX", LETTER, LETTER)
+    with pytest.raises(errors.OverQuota):
+        await (await account.select("INBOX")).copy(uids[:1], "Work")
+
+
 async def test_limits_that_changed_are_written_at_the_next_login(site: Site) -> None:
     limited(site, 1000)
     await (await site.account()).quota("INBOX")

@@ -70,6 +70,7 @@ class Usage:
         with contextlib.suppress(OSError):
             tally = maildirsize.read(self._account.tree)
             self._file = tally.allowance if tally is not None else UNLIMITED
+        self._settle()
 
     def now(self) -> Quota:
         """
@@ -86,7 +87,6 @@ class Usage:
         """
         if self._given is None:
             await self._account.in_thread(self.read_definition)
-            self._settle()
         if self.allowance:
             await self.look()
         return self.now()

@@ -396,30 +396,6 @@ class IMovesMessages(Interface):
         """
 
 
-class ISharesMailboxes(Interface):
-    """
-    Optional power of an L{IAccount}, named in its C{powers}: mailboxes of others among its own, with
-    rights (RFC 4314, RFC 2342).
-    """
-
-    shared: Sequence[str] = Attribute("prefixes of the namespaces that many share, as C{Public/}")
-
-    async def rights(name: str) -> Collection[str]:
-        """
-        Letters of what the user may do in a mailbox.
-
-        @raise mailaccess.errors.NoSuchMailbox: it is missing, or nothing at all is allowed there
-        """
-
-    async def access(name: str) -> Sequence[tuple[str, Collection[str]]]:
-        """
-        Who may do what in a mailbox: identifiers (C{-} before those that something is taken from)
-        and letters.
-
-        @raise mailaccess.errors.NotPermitted: the user has no C{a} there
-        """
-
-
 class IKeepsUniqueIds(Interface):
     """
     Optional power of an L{IMailbox}: POP3 clients know its messages by names of their own, which

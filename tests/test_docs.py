@@ -125,6 +125,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     secret.touch(0o600)
     secret.write_text("secret\n")
     (top / "etc/mailaccess/next.toml").write_text('[[listener]]\nprotocol = "imap"\n')
+    (top / "srv/public").mkdir()
+    (top / "etc/mailaccess/public-rights").write_text("Public/* anyone lrs\n")
     users = top / "etc/mailaccess/users"
     users.touch(0o600)
     users.write_text(f"amy:{passwords.make('SSHA512', b'secret')}\n")

@@ -22,7 +22,6 @@ from mailaccess.interfaces import (
     IAccounts,
     Identity,
     IMovesMessages,
-    ISharesMailboxes,
     MailboxInfo,
     Status,
 )
@@ -33,7 +32,7 @@ from mailaccess.store.maildir.account import MaildirAccount
 from mailaccess.store.maildir.mailbox import MaildirMailbox
 from mailaccess.store.maildir.routed import RoutedMailbox
 from mailaccess.store.quota import Quota
-from mailaccess.store.rights import ALL
+from mailaccess.store.rights import ALL, ISharesMailboxes
 from mailaccess.store.uses import UnknownUse
 
 

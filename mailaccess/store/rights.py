@@ -16,10 +16,11 @@ Nobody has a right that no line gives.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 
 import attrs
+from zope.interface import Attribute, Interface
 
 from mailaccess.errors import BadMailboxName, BadSyntax
 from mailaccess.store.names import DELIMITER, directory_of
@@ -78,6 +79,30 @@ class Line:
         """
         name = {"user": self.name, "group": f"${self.name}"}.get(self.who, self.who)
         return name if self.gives else f"-{name}"
+
+
+class ISharesMailboxes(Interface):
+    """
+    Optional power of an L{IAccount<mailaccess.interfaces.IAccount>}, named in its C{powers}:
+    mailboxes that others have as well, with rights (RFC 4314, RFC 2342).
+    """
+
+    shared: Sequence[str] = Attribute("prefixes of the namespaces that many share, as C{Public/}")
+
+    async def rights(name: str) -> Collection[str]:
+        """
+        Letters of what the user may do in a mailbox.
+
+        @raise mailaccess.errors.NoSuchMailbox: it is missing, or nothing at all is allowed there
+        """
+
+    async def access(name: str) -> Sequence[tuple[str, Collection[str]]]:
+        """
+        Who may do what in a mailbox: identifiers (C{-} before those that something is taken from)
+        and letters.
+
+        @raise mailaccess.errors.NotPermitted: the user has no C{a} there
+        """
 
 
 class Grants:

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from typing import Annotated
 
 from ....errors import NotPermitted
-from ....interfaces import ISharesMailboxes
+from ....store.rights import ISharesMailboxes
 from ....wire import writer
 from ....wire.grammar.atoms import astring
 from ....wire.grammar.names import mailbox

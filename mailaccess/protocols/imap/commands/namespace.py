@@ -4,7 +4,7 @@ NAMESPACE: RFC 2342.
 
 from __future__ import annotations
 
-from ....interfaces import ISharesMailboxes
+from ....store.rights import ISharesMailboxes
 from ....wire import utf7
 from ....wire.writer import string
 from ..registry import Extension, State

@@ -9,6 +9,7 @@ import fcntl
 import os
 import struct
 import subprocess
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from tests.torture.shadow import Shadow
 _SHUTDOWN = 0x8004587D
 _NO_FLUSH = 2
 _MEGABYTES = 192
+_PATIENCE = 60.0
 
 
 class Disk(Protocol):
@@ -128,6 +130,12 @@ class LoopDisk(PlainDisk):
 
     def _unmount(self) -> None:
         subprocess.run(["umount", self.mail], check=True, capture_output=True)
+        # Whoever made a mount namespace meanwhile has it mounted too. As long as that lives, another
+        # mount gives the same file system again, still without power.
+        end = time.monotonic() + _PATIENCE
+        while subprocess.run(["losetup", "-j", self._image], check=True, capture_output=True).stdout:
+            assert time.monotonic() < end, f"{self._image} stays in use"
+            time.sleep(0.01)
 
     def fail(self) -> None:
         """

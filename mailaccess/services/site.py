@@ -20,14 +20,11 @@ from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.logger import ILogObserver, Logger
 
-from mailaccess.auth.chain import CheckerChain, Entry
+from mailaccess.auth.chain import CheckerChain
 from mailaccess.auth.connections import Allowance, Connections
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
-from mailaccess.auth.ldap.directory import LDAPChecker
 from mailaccess.auth.masters import Masters
-from mailaccess.auth.passwdfile import PasswordFile, Unusable
-from mailaccess.auth.passwords import Limits as HashLimits
 from mailaccess.auth.pool import HashPool
 from mailaccess.auth.throttle import Throttle
 from mailaccess.interfaces import IAccounts
@@ -37,23 +34,21 @@ from mailaccess.protocols.sweep import Sweep
 from mailaccess.store.accounts import MaildirAccounts
 from mailaccess.store.maildir.uniqueids import Pattern
 from mailaccess.store.options import Mirror, StoreOptions
-
 from mailaccess.store.uses import DEFAULT, SiteFolders
+
 from .audit.service import Audit
 from .control.place import Place
 from .control.questions import Questions
 from .control.service import Control
-from .directories import directory
 from .factories import Factories
 from .homes import home_template
-from .ldapsettings import LDAPSettings
 from .listeners import Listener
 from .logins import proofs_of, rights_of, weak_mechanisms
 from .logs import LogWriter
-from .namespaces import with_namespaces
 from .metrics.looking import look
 from .metrics.numbers import Numbers
 from .metrics.web import MetricsServer
+from .namespaces import with_namespaces
 from .policies import policy_of
 from .process import MayNotRun, become, check_may_serve, harden
 from .quotas import NO_QUOTAS, Quotas
@@ -61,8 +56,9 @@ from .reach import out_of_reach
 from .realm import MailRealm
 from .recheck import Looks, Rechecking
 from .reload import Reloading
-from .settings import MailSettings, Settings, UsersSettings
+from .settings import MailSettings, Settings
 from .sockets import CannotListen, Inherited
+from .sources import Sources
 from .summary import policy_lines, weaknesses
 from .tls import ServerTLS
 from .watchdog import Watchdog
@@ -133,11 +129,8 @@ class MailService(MultiService):
         self.numbers = Numbers(self._numbers_of_now)
         self.audit = Audit(settings, reactor, self.numbers.count)
         pool = HashPool(reactor, settings.server.hash_threads or None)
-        self.password_files: list[PasswordFile] = []
-        self.directories: list[LDAPChecker] = []
-        self._forgetting: list[Callable[[], None]] = []
-        sources = [self._source(each, reactor, pool) for each in settings.users]
-        checker, throttle = CheckerChain(sources), Throttle(reactor)
+        self._sources = sources = Sources(settings, reactor, pool)
+        checker, throttle = CheckerChain(sources.entries), Throttle(reactor)
         guard = GuardedChecker(
             policy,
             checker,
@@ -180,7 +173,7 @@ class MailService(MultiService):
         factories = Factories(settings, self.portal, guard, reactor, sweep, self.places)
 
         self._add(Lifetime(pool.start, pool.stop), Lifetime(self._read_users), self.audit)
-        self._add(*(Lifetime(each.start, each.stop) for each in self.directories))
+        self._add(*(Lifetime(each.start, each.stop) for each in sources.directories))
         self._add(Lifetime(stop=getattr(store, "stop", None)), sweep)
         for each in settings.listeners:
             asks = each.client_certificate != "no"
@@ -196,7 +189,7 @@ class MailService(MultiService):
             )
             listener.setServiceParent(self.listeners)  # type: ignore[no-untyped-call]
         hangup = [log_writer.reopen] if log_writer is not None else []
-        hangup += [self.tell_policy, self.audit.reload, *self._forgetting]
+        hangup += [self.tell_policy, self.audit.reload, *sources.forgetting]
         if settings.server.watchdog:
             self._add(Watchdog(reactor, settings.server.watchdog / 1000))
         if settings.metrics.listen:
@@ -222,37 +215,15 @@ class MailService(MultiService):
 
     def _numbers_of_now(self) -> Iterator[Any]:
         certificates = self._tls.certificates if self._tls is not None else None
-        return look(self.connections(), self.directories, certificates, self.audit)
+        return look(self.connections(), self._sources.directories, certificates, self.audit)
 
     def _add(self, *services: Service) -> None:
         for each in services:
             each.setServiceParent(self)  # type: ignore[no-untyped-call]
 
-    def _source(
-        self, users: UsersSettings | LDAPSettings, reactor: Any, hashes: HashPool
-    ) -> PasswordFile | Entry:
-        """
-        One source of users.
-        """
-        domain = self.settings.mail.domain
-        if isinstance(users, LDAPSettings):
-            made, entry = directory(users, reactor, hashes, domain)
-            self.directories.append(made)
-            self._forgetting.append(entry.checker.flush)
-            return entry
-        limits = HashLimits(clear_text=users.clear_text)
-        file = PasswordFile(users.path, hashes, reactor, limits, default_domain=domain)
-        self.password_files.append(file)
-        return file
-
     def _read_users(self) -> None:
-        for each in self.password_files:
-            try:
-                problems = each.load()
-            except Unusable as error:
-                raise MayNotRun(f"{each.label}: {error}; see mailaccess check") from None
-            for problem in problems:
-                log.warn("{problem}", problem=problem)
+        for problem in self._sources.read():
+            log.warn("{problem}", problem=problem)
         for listener, mechanism in weak_mechanisms(self.settings):
             log.warn(
                 "weak mechanism",
@@ -330,18 +301,18 @@ def maildirs(
     reactor: Any,
     message_size: int = Limits().message,
     quotas: Quotas = NO_QUOTAS,
+    folders: SiteFolders = DEFAULT,
 ) -> MaildirAccounts:
     """
     The store that C{[mail]} describes.
     """
     options = StoreOptions(
         subdirectory=mail.maildir,
-    folders: SiteFolders = DEFAULT,
         mirror=cast(Mirror, mail.mirror),
         message_limit=message_size,
         unique_ids=Pattern(mail.pop3_uidl_format),
         allowance=quotas,
         quota_warning=mail.quota_warning,
+        folders=folders,
     )
     return MaildirAccounts(home_template(mail.home), reactor, options)
-        folders=folders,

@@ -22,6 +22,7 @@ from ..auth.connections import Lease
 from ..auth.credentials import PasswordLogin
 from ..errors import (
     AuthenticationFailed,
+    BadSyntax,
     DirectoryUnavailable,
     MechanismRefused,
     MustEncrypt,
@@ -31,10 +32,11 @@ from ..errors import (
 )
 from ..interfaces import IMailLogin
 from ..policy.mechanism import Mechanism
+from ..wire.grammar.names import decode_base64
 from .factory import MailFactory
 from .first import FirstOctets
 from .line import READ_AHEAD, Conversation
-from .login import TLSPolicyMixin, Visit
+from .login import TLSPolicyMixin, Visit, claimed_name
 
 
 @attrs.define
@@ -58,6 +60,7 @@ class MailConnection(TLSPolicyMixin, Conversation):
     @ivar visit: who is logged in
     @ivar entered: clock time of the login
     @ivar reason: why it ended, for the log
+    @ivar left_open: the SASL exchange that was refused last, and for whom
     @ivar deadline: clock time at which it ends if it is not logged in, or was told to end
     """
 
@@ -80,6 +83,7 @@ class MailConnection(TLSPolicyMixin, Conversation):
         self.mistakes = 0
         self.failed_logins = 0
         self.waits_for_client = False
+        self.left_open: tuple[Mechanism | None, str] = None, ""
         self._greeted = False
         self._handshaking = False
         self._lease: Lease | None = None
@@ -277,8 +281,32 @@ class MailConnection(TLSPolicyMixin, Conversation):
             MechanismRefused,
         ) as refused:
             name = known.name or known.claim()
+            if mechanism.sasl and not sent:
+                self.left_open = mechanism, name
             self.entrance.note_refusal(refused, self.link, self.number, mechanism, name, sent=sent)
             raise
+
+    def note_unasked(self, line: bytes) -> None:
+        """
+        What is no command may be the response of a client that did not wait for the refusal of its
+        exchange, with a password in it (POL-05).
+        """
+        mechanism, name = self.left_open
+        self.left_open = None, ""
+        each = self.sasl_mechanism(mechanism.name.encode("ascii")) if mechanism else None
+        if mechanism is None or each is None:
+            return
+        try:
+            response = decode_base64(line)
+        except BadSyntax:
+            return
+        if mechanism.initial:
+            name = claimed_name(each, response)
+        elif not name:
+            self.left_open = mechanism, response.decode("utf-8", "replace")
+            return
+        if name:
+            self.note_exposure(mechanism, name)
 
     # ---- end --------------------------------------------------------------------------------
 

@@ -343,7 +343,9 @@ class Entrance:
         witness, policy = self.guard.witness, self.guard.policy
         if witness is not None:
             decision = refused.decision or policy.decide(link, mechanism)
-            result = Result.WRONG if decision.allowed else Result.UNCHECKED
+            failed = isinstance(refused, AuthenticationFailed)
+            looked = Result.WRONG if failed else Result.UNKNOWN
+            result = looked if decision.allowed else Result.UNCHECKED
             if isinstance(refused, DirectoryUnavailable):
                 result = Result.UNKNOWN
             facts = self.service, link, mechanism, name, decision, result

@@ -107,6 +107,28 @@ def test_commands_without_a_password_mark_nothing(line: bytes) -> None:
     assert said("imap", REFUSE, line) == []
 
 
+@pytest.mark.parametrize(
+    ("service", "lines"),
+    [
+        ("imap", [b"a AUTHENTICATE PLAIN", PLAIN]),
+        ("pop3", [b"AUTH PLAIN", PLAIN]),
+        ("imap", [b"a AUTHENTICATE LOGIN", b64encode(b"amy"), b64encode(b"secret")]),
+        ("pop3", [b"AUTH LOGIN " + b64encode(b"amy"), b64encode(b"secret")]),
+    ],
+)
+def test_a_response_behind_a_refused_exchange_is_marked(service: str, lines: list[bytes]) -> None:
+    """POL-05: a client that does not wait for the challenge."""
+    refused, sent = said(service, REFUSE, *lines)
+    assert (refused["event"], refused["exposed"]) == ("refused", False)
+    assert (sent["exposed"], sent["user"]) == (True, "amy")
+
+
+def test_other_lines_behind_a_refused_exchange_are_not() -> None:
+    for line in (b"NOOP", b"AAAA", b"", b64encode(b"a\0b")):
+        assert len(said("imap", REFUSE, b"a AUTHENTICATE PLAIN", line)) == 1
+        assert len(said("pop3", REFUSE, b"AUTH PLAIN", line)) == 1
+
+
 def test_the_name_is_found_in_what_was_refused_unread() -> None:
     """Whose password it was that others could read."""
     (found,) = said("imap", REFUSE, b"a AUTHENTICATE PLAIN " + PLAIN)

@@ -394,6 +394,13 @@ def test_what_counts_as_private_is_the_shadows_own_to_say() -> None:
     assert it.link(Link("imap", peer="10.1.2.3")).layer is Layer.TRUSTED_NETWORK
     assert it.link(Link("imap", peer="::ffff:10.1.2.3")).layer is Layer.TRUSTED_NETWORK
     assert it.link(SECURE) == SECURE
+    proxied = attrs.evolve(SECURE, layer=Layer.PROXY_TLS)
+    assert it.link(proxied) == CLEAR
+    unix = Link("imap", Layer.UNIX)
+    assert it.link(unix).layer is Layer.NONE
+    both = frozenset({Layer.PROXY_TLS, Layer.UNIX})
+    it = attrs.evolve(it, private={"imap": (both, ())})
+    assert (it.link(proxied), it.link(unix)) == (proxied, unix)
 
 
 LIVE = """

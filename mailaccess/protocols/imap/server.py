@@ -211,6 +211,7 @@ class IMAPServer(MailConnection):
     def _not_a_command(self, text: bytes) -> None:
         if self._stranger(text):
             return
+        self.note_unasked(text)
         tag = self._tag_of(text)
         self._bad(tag, b"expected a tag" if tag == b"*" else b"unknown command")
 

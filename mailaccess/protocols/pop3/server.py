@@ -124,11 +124,13 @@ class POP3Server(MailConnection):
             keyword, arguments, rest = parse(event)
         except BadSyntax as bad:
             if not self._stranger(event):
+                self.note_unasked(event)
                 self._mistake(str(bad).encode("ascii", "replace"))
             return None
         command = table.commands.get(keyword)
         if command is None or (keyword == "APOP" and not self.options.apop):
             if not self._stranger(event):
+                self.note_unasked(event)
                 self._mistake(b"unknown command")
             return None
         if not command.states & self.state:

@@ -115,7 +115,7 @@ def facts_of(attempt: Attempt, client: str, domain: str = "") -> Facts:
     link, decision = attempt.link, attempt.decision
     return Facts(
         user_of(attempt, domain),
-        link.peer or link.layer.value,
+        link.peer or "unix",
         link.listener,
         attempt.service,
         attempt.mechanism.name,

@@ -89,6 +89,8 @@ class Keeper:
             self._look()
         except (NotUsable, apsw.Error) as error:
             self._tell_trouble(error)
+            if self._ratchet.after:
+                self._told_empty()
         self._thread = threading.Thread(target=self._work, name="audit", daemon=True)
         self._thread.start()
 
@@ -113,7 +115,7 @@ class Keeper:
 
     def _told_empty(self) -> None:
         log.warn(
-            "the ratchet holds nobody: {path} is new",
+            "the ratchet holds nobody: {path} is new, or cannot be read",
             event="ratchet-empty",
             path=self.path,
             reason="users who had to use TLS by the ratchet are back to what the listener says",

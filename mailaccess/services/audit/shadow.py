@@ -23,7 +23,7 @@ from mailaccess.errors import ConfigurationErrors
 from mailaccess.policy.attempt import Attempt, Result
 from mailaccess.policy.decision import Decision
 from mailaccess.policy.link import Layer, Link
-from mailaccess.policy.rules import Person, is_tls
+from mailaccess.policy.rules import Person
 from mailaccess.policy.tls import TLSPolicy
 
 from ..config import read, read_text
@@ -55,13 +55,20 @@ class ShadowPolicy:
         """
         A connection as this policy sees it: what counts as private is its own to say.
         """
-        if is_tls(link) or link.layer is Layer.UNIX:
-            return link
         layers, networks = self.private.get(link.listener, (frozenset(), ()))
-        return attrs.evolve(link, layer=_layer(link.peer, layers, networks))
+        if link.layer is Layer.TLS or (link.layer is Layer.PROXY_TLS and link.layer in layers):
+            return link
+        return Link(
+            link.listener,
+            _layer(link.peer, layers, networks),
+            peer=link.peer,
+            local=link.local,
+        )
 
 
 def _layer(peer: str, layers: frozenset[Layer], networks: tuple[Network, ...]) -> Layer:
+    if not peer:
+        return Layer.UNIX if Layer.UNIX in layers else Layer.NONE
     try:
         ip = ip_address(peer.partition("%")[0])
     except ValueError:

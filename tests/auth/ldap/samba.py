@@ -18,8 +18,11 @@ import ldap3
 
 from .slapd import PATIENCE, Authority, program
 
-ADDRESS = "127.0.53.1"
-"""LDAP of Samba has fixed ports, so it needs an address of its own, and root."""
+ADDRESS = f"127.53.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
+"""
+LDAP of Samba has fixed ports, so it needs an address of its own, also beside the Samba of another
+run of the tests, and root.
+"""
 
 NAME = "dc1.corp.example"
 BASE = "dc=corp,dc=example"

@@ -29,7 +29,14 @@ def _arguments(parser: ArgumentParser) -> None:
         help="TLS of the connection; none if not given, with implicit TLS 1.3",
     )
     parser.add_argument(
-        "--from", dest="peer", default=ANYWHERE, metavar="IP", help="the client's address"
+        "--from",
+        dest="peer",
+        default=ANYWHERE,
+        metavar="IP",
+        help="the client's address, or `unix` for a unix socket",
+    )
+    parser.add_argument(
+        "--proxy", action="store_true", help="the TLS is between the client and a proxy"
     )
     parser.add_argument(
         "--certificate", default="", metavar="SUBJECT", help="of the client, such as CN=amy"
@@ -41,10 +48,11 @@ def _arguments(parser: ArgumentParser) -> None:
 def _run(chosen: Namespace) -> int:
     rehearsal = rehearse(chosen.file)
     try:
-        tls = chosen.tls or (
-            "none" if rehearsal.listener(chosen.listener).tls != "implicit" else "1.3"
+        implicit = rehearsal.listener(chosen.listener).tls == "implicit"
+        tls = chosen.tls or ("1.3" if implicit or chosen.proxy else "none")
+        scene = Scene(
+            chosen.listener, tls, chosen.user, chosen.peer, chosen.certificate, chosen.proxy
         )
-        scene = Scene(chosen.listener, tls, chosen.user, chosen.peer, chosen.certificate)
         explanation = rehearsal.explain(scene, chosen.mech)
     except NotPlayable as error:
         raise Failed(str(error)) from None
@@ -78,6 +86,7 @@ def as_json(it: Explanation) -> dict[str, Any]:
         "user": it.scene.user or None,
         "from": it.scene.peer,
         "tls": it.scene.tls,
+        "proxy": it.scene.proxy,
         "layer": it.link.layer.value,
         "private": it.link.private,
         "greeting": it.greeting,
@@ -104,6 +113,7 @@ def as_text(it: Explanation) -> Iterator[str]:
     """
     scene = it.scene
     tls = "no TLS" if scene.tls == "none" else f"TLS {scene.tls}"
+    tls += " at a proxy" if scene.proxy else ""
     who = f"user {scene.user}" if scene.user else "nobody in particular"
     private = (
         "" if scene.tls != "none" or not it.link.private else f" (private: {it.link.layer.value})"

@@ -21,6 +21,7 @@ from mailaccess.policy.tls import Decision, Person
 from .policies import Network, networks
 from .rehearsal import ANYWHERE, Rehearsal, Scene
 from .settings import ListenerSettings
+from .stage import UNIX
 
 STRANGER = "\N{REPLACEMENT CHARACTER}"
 """A name that only rules for everybody match."""
@@ -41,6 +42,7 @@ class Connection:
     tls: str
     certificate: str = ""
     peer: str = ANYWHERE
+    proxy: bool = False
 
 
 @attrs.frozen
@@ -95,14 +97,21 @@ def connections(listener: ListenerSettings) -> list[Connection]:
     if listener.tls != "implicit":
         found.append(Connection("no TLS", "none"))
         found += [
-            Connection(f"no TLS from {word}", "none", peer=_host(networks([word])[0]))
+            Connection(f"no TLS from {word}", "none", peer=_peer(word))
             for word in listener.private
+            if word != "proxy-tls"
         ]
     if listener.tls != "none":
         found += [Connection("TLS 1.2", "1.2"), Connection("TLS 1.3", "1.3")]
         if listener.client_certificate != "no":
             found.append(Connection("TLS 1.3, certificate", "1.3", "CN=somebody"))
+    if listener.proxies:
+        found += [Connection(f"TLS {it} at a proxy", it, proxy=True) for it in ("1.2", "1.3")]
     return found
+
+
+def _peer(word: str) -> str:
+    return UNIX if word == UNIX else _host(networks([word])[0])
 
 
 def audiences(rehearsal: Rehearsal) -> list[Audience]:
@@ -178,6 +187,7 @@ def matrix(rehearsal: Rehearsal, people: Sequence[Audience]) -> Table:
                         connection.tls,
                         peer=peer,
                         certificate=connection.certificate,
+                        proxy=connection.proxy,
                     )
                     links[peer] = rehearsal.visitor(scene).link
                 for mechanism in mechanisms:

@@ -52,7 +52,7 @@ from .logins import proofs_of
 from .policies import policy_of
 from .records import NotReadable, records
 from .settings import ListenerSettings, Settings
-from .stage import VISITORS, StageEntrance, Visitor
+from .stage import UNIX, VISITORS, StageEntrance, Visitor, behind_proxy
 
 ANYWHERE = "192.0.2.1"
 """The client's address if none is given: one of nobody (RFC 5737)."""
@@ -75,7 +75,9 @@ class Scene:
 
     @ivar tls: C{none}, C{1.2} or C{1.3}
     @ivar user: empty for somebody of whom nothing is known
+    @ivar peer: the client's address, or C{unix}
     @ivar certificate: subject of a client certificate, or empty
+    @ivar proxy: C{tls} is between the client and a proxy of the listener's
     """
 
     listener: str
@@ -83,6 +85,7 @@ class Scene:
     user: str = ""
     peer: str = ANYWHERE
     certificate: str = ""
+    proxy: bool = False
 
 
 @attrs.frozen
@@ -167,24 +170,10 @@ class Rehearsal:
         @raise NotPlayable: the listener has no such connections
         """
         listener = self.listener(scene.listener)
-        implicit = listener.tls == "implicit"
-        if scene.tls == "none" and implicit:
-            raise NotPlayable(f"listener {scene.listener} has TLS from the start")
-        if scene.tls != "none" and listener.tls == "none":
-            raise NotPlayable(f"listener {scene.listener} has no TLS")
-        if scene.certificate and (scene.tls == "none" or listener.client_certificate == "no"):
-            raise NotPlayable(f"listener {scene.listener} asks for no client certificate there")
-        try:
-            ipaddress.ip_address(scene.peer)
-        except ValueError:
-            raise NotPlayable(f"{scene.peer!r} is no IP address") from None
-        return VISITORS[listener.protocol](
-            self._factory(scene, listener),
-            scene.peer,
-            implicit=implicit,
-            tls="" if scene.tls == "none" else scene.tls,
-            certificate=scene.certificate,
-        )
+        return arrive(scene, listener, self._factory(scene, listener))
+
+        if scene.proxy and not (listener.proxies and scene.tls != "none"):
+            raise NotPlayable(f"listener {scene.listener} has no TLS at a proxy")
 
     def _factory(self, scene: Scene, listener: ListenerSettings) -> MailFactory:
         factories = self._factories if scene.user else self._for_strangers
@@ -194,13 +183,7 @@ class Rehearsal:
         """
         All that a listener's protocol has and a source of users can check, offered or not.
         """
-        entrance = self._factories.make(listener).entrance
-        own = [LOGIN_COMMAND] if listener.protocol == "imap" else [USER_PASS]
-        if listener.protocol == "pop3" and self.settings.pop3.apop:
-            own.append(APOP)
-        link = Link(listener.label)
-        found = [each.mechanism for each in entrance.mechanisms.values()]
-        return own + [each for each in found if entrance.works(link, each)]
+        return self._factories.mechanisms(listener)
 
     def person(self, name: str) -> Person:
         """
@@ -256,6 +239,38 @@ class Rehearsal:
             return Outcome(mechanism, decision, advertised)
         command, answer = self.visitor(scene).login(mechanism, scene.user or "somebody")
         return Outcome(mechanism, decision, advertised, command, answer)
+
+
+def arrive(scene: Scene, listener: ListenerSettings, factory: MailFactory) -> Visitor:
+    """
+    The connection of a scene.
+
+    @raise NotPlayable: the listener has no such connections
+    """
+    implicit = listener.tls == "implicit"
+    if scene.tls == "none" and implicit:
+        raise NotPlayable(f"listener {scene.listener} has TLS from the start")
+    if scene.tls != "none" and listener.tls == "none" and not scene.proxy:
+        raise NotPlayable(f"listener {scene.listener} has no TLS")
+    if scene.certificate and (scene.tls == "none" or listener.client_certificate == "no"):
+        raise NotPlayable(f"listener {scene.listener} asks for no client certificate there")
+    if scene.peer == UNIX:
+        if not any(each.startswith(("unix:", "systemd:")) for each in listener.address):
+            raise NotPlayable(f"listener {scene.listener} has no unix socket")
+    else:
+        try:
+            ipaddress.ip_address(scene.peer)
+        except ValueError:
+            raise NotPlayable(f"{scene.peer!r} is no IP address") from None
+    told = behind_proxy(scene.peer, scene.tls, scene.certificate) if scene.proxy else None
+    return VISITORS[listener.protocol](
+        factory,
+        scene.peer,
+        implicit=implicit,
+        tls="" if scene.tls == "none" or (scene.proxy and not implicit) else scene.tls,
+        certificate=scene.certificate,
+        announced=told,
+    )
 
 
 def now(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -12,19 +12,23 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import ISSLTransport
 from zope.interface import alsoProvides
 
 from mailaccess.policy.link import Layer, Link
 from mailaccess.policy.mechanism import APOP, LOGIN_COMMAND, USER_PASS, Mechanism
 from mailaccess.protocols.factory import MailFactory
+from mailaccess.protocols.links import Announced
 from mailaccess.protocols.login import Entrance
-from mailaccess.protocols.tlsfacts import BINDINGS
+from mailaccess.protocols.tlsfacts import BINDINGS, TLSFacts
 
 SECRET = "x"  # noqa: S105 - never right: nobody asks whether it is
 MOST_STEPS = 5
 """Of a SASL exchange, more than any mechanism has."""
+
+UNIX = "unix"
+"""Instead of an address: the client comes over a unix socket."""
 
 CIPHERS = {"1.2": "ECDHE-RSA-AES256-GCM-SHA384", "1.3": "TLS_AES_256_GCM_SHA384"}
 
@@ -34,17 +38,23 @@ class StageTransport:
     Keeps what is written.
 
     @ivar tls: C{1.2} or C{1.3} once there is TLS, else empty
+    @ivar announced: what a proxy says of the client
     """
 
-    def __init__(self, peer: str, tls: str = "", certificate: str = "") -> None:
+    def __init__(
+        self, peer: str, tls: str = "", certificate: str = "", announced: Announced | None = None
+    ) -> None:
         self.peer = peer
+        self.announced = announced
         self.tls = tls
         self.certificate = certificate
         self.written: list[bytes] = []
         if tls:
             alsoProvides(self, ISSLTransport)
 
-    def _address(self, host: str, port: int) -> IPv4Address | IPv6Address:
+    def _address(self, host: str, port: int) -> IPv4Address | IPv6Address | UNIXAddress:
+        if host == UNIX:
+            return UNIXAddress(None)
         kind = IPv6Address if ":" in host else IPv4Address
         return kind("TCP", host, port)
 
@@ -58,6 +68,8 @@ class StageTransport:
         """
         Where the server is.
         """
+        if self.peer == UNIX:
+            return UNIXAddress(b"socket")
         return self._address("::1" if ":" in self.peer else "127.0.0.1", 0)
 
     def write(self, data: bytes) -> None:
@@ -103,7 +115,7 @@ class StageEntrance(Entrance):
         The facts of a connection that is not there.
         """
         link = Entrance.link_of(self, transport)
-        if not transport.tls:
+        if not transport.tls or transport.announced is not None:
             return link
         return attrs.evolve(
             link,
@@ -114,6 +126,18 @@ class StageEntrance(Entrance):
             certificate=transport.certificate,
             bindings=BINDINGS[f"TLSv{transport.tls}"],
         )
+
+
+def behind_proxy(peer: str, tls: str, certificate: str = "") -> Announced:
+    """
+    What a proxy says of a client that has TLS with it.
+
+    @param tls: C{1.2} or C{1.3}
+    """
+    name = certificate.removeprefix("CN=")
+    names = (("cn", name),) if name else ()
+    facts = TLSFacts(f"TLSv{tls}", CIPHERS[tls], 256, certificate, names)
+    return Announced(peer, "", facts)
 
 
 class Visitor:
@@ -131,11 +155,12 @@ class Visitor:
         implicit: bool,
         tls: str = "",
         certificate: str = "",
+        announced: Announced | None = None,
     ) -> None:
         """
         @param tls: C{1.2}, C{1.3} or empty; by STARTTLS unless C{implicit}
         """
-        self.transport = StageTransport(peer, tls if implicit else "", certificate)
+        self.transport = StageTransport(peer, tls if implicit else "", certificate, announced)
         maker: Any = factory
         self.protocol = maker.buildProtocol(None)
         self.protocol.makeConnection(self.transport)

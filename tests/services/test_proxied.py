@@ -5,6 +5,7 @@ Listeners behind proxies, and on unix sockets: whom is believed what, and what c
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -24,12 +25,15 @@ from twisted.internet.testing import EventLoggingObserver, StringTransportWithDi
 from twisted.logger import globalLogPublisher
 
 from mailaccess.auth.passwords import make
+from mailaccess.cli import main
 from mailaccess.policy.link import Layer, Link
 from mailaccess.protocols.links import Announced, link_of
 from mailaccess.protocols.tlsfacts import TLSFacts
 from mailaccess.services.config import load
+from mailaccess.services.matrix import audiences, matrix
 from mailaccess.services.policies import networks
 from mailaccess.services.proxied import ProxiedFactory, facts, strengths
+from mailaccess.services.rehearsal import NotPlayable, Rehearsal, Scene
 from mailaccess.services.sockets import CannotListen, bind_unix
 from mailaccess.wire.proxyheader import SIGNATURE, ClientTLS
 
@@ -455,6 +459,65 @@ def test_a_unix_socket_is_private_where_it_is_named(server: Live, place: Path) -
             answer = client.ask(LOGIN)[-1]
             assert answer.startswith(b"t OK" if allowed else b"t NO [PRIVACYREQUIRED]")
             client.file.close()
+
+
+def test_what_is_explained_is_what_the_server_says(server: Live, place: Path) -> None:
+    """POL-08: also through a proxy, and over a unix socket."""
+    rehearsal = Rehearsal(load(place / "m.toml"))
+
+    def explained(scene: Scene) -> bytes:
+        found = rehearsal.explain(scene)
+        assert found.link.private is (found.link.layer is not Layer.NONE)
+        return found.capability[0].encode() + b"\r\n"
+
+    for told, scene in (
+        (STRONG_TLS, Scene("behind", "1.3", peer="192.0.2.84", proxy=True)),
+        (b"", Scene("behind", peer="192.0.2.84")),
+    ):
+        with connected(server.ports["behind"], header("192.0.2.84", told)) as client:
+            client.line()
+            assert client.ask(b"CAPABILITY")[0] == explained(scene)
+    for file, scene in (("imap", Scene("socket", peer="unix")), ("other", Scene("other"))):
+        with socket.socket(socket.AF_UNIX) as opened:
+            opened.connect(str(place / file))
+            client = Client(opened)
+            client.line()
+            assert client.ask(b"CAPABILITY")[0] == explained(scene)
+            client.file.close()
+    assert rehearsal.explain(Scene("tls-behind", "1.3", proxy=True)).link.layer is Layer.NONE
+    for wrong in (Scene("open", "1.3", proxy=True), Scene("behind", "none", proxy=True)):
+        with pytest.raises(NotPlayable, match="no TLS at a proxy"):
+            rehearsal.explain(wrong)
+    with pytest.raises(NotPlayable, match="no unix socket"):
+        rehearsal.explain(Scene("open", peer="unix"))
+
+
+def test_the_table_has_proxies_and_sockets(
+    server: Live, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """POL-08"""
+    rehearsal = Rehearsal(load(place / "m.toml"))
+    table = matrix(rehearsal, audiences(rehearsal))
+    allowed = {
+        (cell.listener, cell.connection): decision.allowed
+        for cell, decision in table.items()
+        if cell.mechanism == "PLAIN"
+    }
+    assert allowed["behind", "no TLS"] is False
+    assert allowed["behind", "TLS 1.2 at a proxy"] is True
+    assert allowed["behind", "TLS 1.3 at a proxy"] is True
+    assert allowed["tls-behind", "TLS 1.3"] is True
+    assert allowed["tls-behind", "TLS 1.3 at a proxy"] is False
+    assert allowed["socket", "no TLS"] is False
+    assert allowed["socket", "no TLS from unix"] is True
+    words = ["explain", str(place / "m.toml"), "-l", "behind", "--proxy"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "TLS 1.3 at a proxy, from 192.0.2.1" in said
+    assert "proxy-tls" not in said.partition("\n")[0]
+    assert main([*words, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["layer"], shown["proxy"], shown["private"]) == ("proxy-tls", True, True)
 
 
 # ---- sockets and settings ----------------------------------------------------------------------

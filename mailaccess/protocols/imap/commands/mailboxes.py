@@ -1,6 +1,5 @@
 """
-CREATE, DELETE, RENAME: RFC 3501 sections 6.3.3 to 6.3.5; CREATE-SPECIAL-USE, where the store can:
-RFC 6154 section 3.
+CREATE, DELETE, RENAME: RFC 3501 sections 6.3.3 to 6.3.5.
 """
 
 from __future__ import annotations
@@ -10,41 +9,13 @@ from typing import Annotated
 
 from ....errors import BadSyntax
 from ....store.uses import IGivesUses
-from ....wire.cursor import Cursor
-from ....wire.grammar.atoms import atom, parenthesised
 from ....wire.grammar.names import mailbox
 from ..mailboxnames import new_mailbox
 from ..registry import Extension, State
 from ..session import Session
+from .create_special_use import create_parameters
 
 extension = Extension("mailboxes")
-
-
-special_use = Extension(
-    "CREATE-SPECIAL-USE", capabilities=(b"CREATE-SPECIAL-USE",), requires=IGivesUses
-)
-
-_MAX_USES = 20
-
-
-# create-param = "USE" SP "(" [use-attr *(SP use-attr)] ")", in parentheses
-def create_parameters(cursor: Cursor) -> list[str]:
-    """
-    The special uses of a mailbox to be made.
-
-    RFC 6154 section 6; RFC 4466 section 2.2.
-    """
-    cursor.open()
-    cursor.expect(b"USE")
-    cursor.space()
-    uses = parenthesised(cursor, _use, _MAX_USES, empty=True)
-    cursor.close()
-    return uses
-
-
-def _use(cursor: Cursor) -> str:
-    cursor.expect(b"\\")
-    return "\\" + atom(cursor).decode("ascii")
 
 
 @extension.command(b"CREATE", State.LOGGED_IN)

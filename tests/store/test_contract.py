@@ -28,6 +28,9 @@ from mailaccess.interfaces import (
     IUpload,
 )
 from mailaccess.store import query as q
+from mailaccess.store.branch import Namespace
+from mailaccess.store.namespaces import NamespaceAccounts
+from mailaccess.store.rightsfile import ForAll
 from mailaccess.testing.memory import MemoryAccounts
 
 from .conftest import Site, message, put, until
@@ -35,7 +38,7 @@ from .conftest import Site, message, put, until
 MANY = 300
 
 
-@pytest.fixture(params=["maildir", "memory"])
+@pytest.fixture(params=["maildir", "namespaces", "memory"])
 def stores(request: pytest.FixtureRequest, site: Site) -> Any:
     """
     Two stores that keep the same mail.
@@ -43,6 +46,9 @@ def stores(request: pytest.FixtureRequest, site: Site) -> Any:
     if request.param == "memory":
         one = MemoryAccounts()
         return one, one
+    if request.param == "namespaces":
+        public = Namespace("Public/", str(site.root / "public"), ForAll.of("Public/", "lrs"))
+        return tuple(NamespaceAccounts(site.accounts(), [public]) for _ in "12")
     return site.accounts(), site.accounts()
 
 

@@ -14,11 +14,17 @@ from typing import Any
 import apsw
 import attrs
 import pytest
+from twisted.cred.credentials import UsernamePassword
+from twisted.cred.portal import Portal
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs, globalLogPublisher
 
+from mailaccess.auth.gate import AccountGate
+from mailaccess.auth.guard import GuardedChecker
+from mailaccess.auth.linked import LinkedPortal
 from mailaccess.cli.kept import since_argument, table
 from mailaccess.errors import DirectoryUnavailable
+from mailaccess.interfaces import IPOP3User
 from mailaccess.policy.attempt import Attempt, Result
 from mailaccess.policy.decision import Decision, Verdict
 from mailaccess.policy.link import Layer, Link
@@ -33,6 +39,7 @@ from mailaccess.services.audit.recorder import Recorder
 from mailaccess.services.audit.shadow import Shadow, ShadowPolicy
 from mailaccess.services.config import parse
 from mailaccess.services.config import read as read_settings
+from mailaccess.testing.people import MemoryChecker, MemoryRealm
 
 NOW = 1_790_000_000
 DAY = 86400
@@ -287,6 +294,24 @@ def test_a_client_that_names_itself_after_it_was_written_is_still_one_login(
     recorder.heard("4f-1", "name=Oldbird")
     database.add(keeper.pending.rows, [])
     assert list(database.rows()) == [Row(facts(client="name=Oldbird"), NOW, NOW, 1)]
+
+
+@pytest.mark.parametrize(
+    ("cleartext", "result"), [(Verdict.ALLOW, "right"), (Verdict.REFUSE, "unchecked")]
+)
+def test_protocols_of_others_are_audited_through_the_guard(cleartext: Verdict, result: str) -> None:
+    """POL-05: what a protocol of Twisted gives to its portal was on the wire."""
+    keeper: Any = Ledger()
+    policy = TLSPolicy({"pop": ListenerRule(cleartext)})
+    checker = MemoryChecker({"amy": b"secret"})
+    guard = GuardedChecker(policy, checker, AccountGate(lambda: 0.0), witness=Recorder(keeper))
+    portal = Portal(MemoryRealm(lambda _identity: None), [guard])
+    linked = LinkedPortal(portal, lambda: Link("pop", peer="192.0.2.7"), USER_PASS, "pop3")
+    done: list[Any] = []
+    linked.login(UsernamePassword(b"amy", b"secret"), None, IPOP3User).addBoth(done.append)
+    assert done
+    (row,) = keeper.pending.rows
+    assert (row.facts.user, row.facts.result, row.facts.exposed) == ("amy", result, True)
 
 
 def test_names_that_are_none_are_cleaned_and_bounded() -> None:

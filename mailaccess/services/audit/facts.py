@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from mailaccess.auth.names import BadName, canonical_name
-from mailaccess.policy.attempt import Attempt
+from mailaccess.policy.attempt import Attempt, Result
 from mailaccess.policy.decision import Decision, Verdict
 from mailaccess.policy.link import Link
 
@@ -151,6 +151,8 @@ def user_of(attempt: Attempt, domain: str) -> str:
     """
     The canonical name, if what was typed has one.
     """
+    if attempt.result is Result.RIGHT:
+        return attempt.user
     try:
         return canonical_name(attempt.user, domain) if attempt.user else ""
     except BadName:

@@ -110,8 +110,10 @@ class Keeper:
         Add to what is to be written.
         """
         with self._news:
+            first = not self._pending
             change(self._pending)
-            self._news.notify()
+            if first:
+                self._news.notify()
 
     def _told_empty(self) -> None:
         log.warn(

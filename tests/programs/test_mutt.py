@@ -4,6 +4,7 @@ mutt in a terminal: somebody reads, flags and deletes.
 
 from __future__ import annotations
 
+import contextlib
 import imaplib
 import re
 import subprocess
@@ -75,11 +76,22 @@ class Terminal:
         subprocess.run([*self._tmux, "kill-server"], capture_output=True, check=False)
 
 
+@contextlib.contextmanager
+def at_terminal(desk: Desk) -> Iterator[Terminal]:
+    """
+    Somebody sits there for a while.
+    """
+    it = Terminal(desk)
+    try:
+        yield it
+    finally:
+        it.end()
+
+
 @pytest.fixture
 def terminal(desk: Desk) -> Iterator[Terminal]:
-    it = Terminal(desk)
-    yield it
-    it.end()
+    with at_terminal(desk) as it:
+        yield it
 
 
 @pytest.mark.parametrize(

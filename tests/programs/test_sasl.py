@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import imaplib
 import json
+import mailbox
 import shutil
 import tempfile
 import time
@@ -24,7 +25,9 @@ from jwt.algorithms import ECAlgorithm
 
 from mailaccess.auth.passwords import make
 
-from .running import ODD, ROOT, Desk, Server, Site, serving, until
+from .running import ODD, ROOT, Desk, Server, Site, program, serving, until
+from .test_getmail import owned
+from .test_mutt import at_terminal
 
 BOSS = "anna0"
 PROTOCOLS = pytest.mark.parametrize("protocol", ["imap", "pop3"])
@@ -213,6 +216,49 @@ def test_mbsync_takes_scram_by_itself(desk: Desk) -> None:
     desk.run("mbsync", "-c", config, "all")
     assert "method=SCRAM-SHA-256 " in logged_in(desk, since)
     assert len(list((desk.home / "mail" / "INBOX").glob("???/*:*"))) == 2
+
+
+def test_mutt_takes_scram(desk: Desk) -> None:
+    """SASL-04: with GNU SASL, as Debian builds it."""
+    person = desk.person
+    person.deliver([b"Subject: read by mutt\n\nx\n"])
+    desk.write(
+        "muttrc",
+        f"set folder = imap://{person.name}@localhost:{desk.port('imap')}/\n"
+        f'set spoolfile = +INBOX\nset imap_pass = "{person.password}"\n'
+        f"set ssl_ca_certificates_file = {desk.certificate}\n"
+        f"set certificate_file = {desk.certificate}\n"
+        "set ssl_starttls = yes\nset ssl_force_tls = yes\nset beep = no\n"
+        "set imap_authenticators = scram-sha-256\n",
+    )
+    since = len(desk.server.log.lines)
+    with at_terminal(desk) as terminal:
+        terminal.start(f"{program('mutt')} -n -F muttrc; echo ended with $?; read wait")
+        terminal.shows("read by mutt")
+        terminal.press("q")
+        terminal.shows("ended with 0")
+    assert "method=SCRAM-SHA-256 " in logged_in(desk, since)
+
+
+def test_getmail_logs_in_by_token(desk: Desk, authority: Authority) -> None:
+    """SASL-07: by XOAUTH2, the token from a program, as providers document it."""
+    name = desk.person.name
+    desk.person.deliver(ODD[:1])
+    token = desk.server.site.secret(authority.token(name), name)
+    path = desk.home / "Maildir"
+    box = mailbox.Maildir(path, create=True)
+    mine = owned(desk, path)
+    config = desk.write(
+        "getmailrc",
+        f"[retriever]\ntype = SimpleIMAPSSLRetriever\nserver = localhost\n"
+        f"port = {desk.port('imaps')}\n"
+        f'username = {name}\nuse_xoauth2 = true\npassword_command = ("/bin/echo", "{token}")\n'
+        f"ca_certs = {desk.certificate}\n[destination]\ntype = Maildir\npath = {path}/{mine}\n",
+    )
+    since = len(desk.server.log.lines)
+    desk.run("getmail", f"--getmaildir={desk.home}", f"--rcfile={config}")
+    assert "listener=imaps method=XOAUTH2 " in logged_in(desk, since)
+    assert len(box) == 1
 
 
 def test_a_certificate_logs_in_its_user_and_nobody_else(desk: Desk, authority: Authority) -> None:

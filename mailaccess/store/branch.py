@@ -18,7 +18,7 @@ from mailaccess.store.accounts import MaildirAccounts
 from mailaccess.store.maildir.account import MaildirAccount
 from mailaccess.store.maildir.public import PublicMailbox, PublicUpload
 from mailaccess.store.maildir.routed import Routes
-from mailaccess.store.maildir.seen import MarkSeen, file_of, load, rows_in
+from mailaccess.store.maildir.seen import MarkSeen, SeenByUser, file_of, load, rows_in
 from mailaccess.store.names import DELIMITER, INBOX, parents_of
 from mailaccess.store.rights import NO_GRANTS, Contents, Grants, Rights
 from mailaccess.store.rightsfile import GivesRights
@@ -240,7 +240,8 @@ class Branch:
         shared = await account.opened(inside)
         if not shared.views:
             self.accounts.cooled(shared)
-        ranges = load(self.personal.tree, file_of(self.prefix, shared.box.uid_validity))
+        file = file_of(self.prefix, shared.box.uid_validity)
+        ranges = await account.in_thread(load, self.personal.tree, file)
         uids = shared.columns.rows().uids
         seen = sum(after - first for first, after in rows_in(ranges, uids))
         return attrs.evolve(counts, unseen=max(0, len(uids) - seen))
@@ -252,7 +253,9 @@ class Branch:
         inside = await self.permit(name, "r")
         account = await self.account()
         shared = await account.opened(inside)
-        return PublicMailbox(shared, read_only, routes, self, name)
+        seen = SeenByUser(self.personal.tree, file_of(self.prefix, shared.box.uid_validity))
+        seen.take(await account.in_thread(seen.read))
+        return PublicMailbox(shared, read_only, routes, self, name, seen)
 
     async def upload(self, name: str) -> PublicUpload:
         """

@@ -335,6 +335,22 @@ async def test_what_a_user_has_seen_is_seen_in_all_their_sessions_and_in_no_othe
     assert await again.ok(b"SEARCH SEEN") == [b"* SEARCH 2"]
 
 
+async def test_what_was_seen_elsewhere_is_told_also_after_an_own_change(hall: Hall) -> None:
+    """The change that a session makes comes back together with those it was not told of."""
+    hall.folder("News")
+    for number in range(4):
+        hall.deliver("News", message(f"number {number}"))
+    hall.grant("Public/News anyone lrs")
+    here, there = await hall.login("amy"), await hall.login("amy", hall.factory())
+    for each in (here, there):
+        await each.ok(b"SELECT Public/News")
+    await there.ok(b"STORE 1 +FLAGS.SILENT (\\Seen)")
+    lines = await here.ok(b"STORE 2 +FLAGS.SILENT (\\Seen)")
+    lines += await here.ok(b"NOOP")
+    assert [line[:9] for line in lines if b"\\Seen" in line] == [b"* 1 FETCH"]
+    assert not [line for line in await here.ok(b"NOOP") if b"FETCH" in line]
+
+
 async def test_seen_stays_right_while_messages_come_and_go(hall: Hall) -> None:
     hall.folder("News")
     for number in range(6):

@@ -26,12 +26,22 @@ from mailaccess.interfaces import (
 from mailaccess.store.maildir import watch
 from mailaccess.store.maildir.columns import Rows
 from mailaccess.store.maildir.routed import RoutedMailbox, Routes
-from mailaccess.store.maildir.seen import MarkSeen, SeenByUser, file_of, rows_in, with_seen
+from mailaccess.store.maildir.seen import (
+    MarkSeen,
+    Ranges,
+    SeenByUser,
+    joined,
+    rows_in,
+    with_seen,
+    without,
+)
 from mailaccess.store.rights import FLAG_RIGHTS, LOOK, Rights, right_for
 
 if TYPE_CHECKING:
     from mailaccess.store.maildir.account import MaildirAccount
     from mailaccess.store.maildir.shared import SharedMailbox
+
+_FEW = 1000
 
 _WRITES = frozenset("iewt")
 """Rights to change what all see (RFC 4314 section 5.2)."""
@@ -68,17 +78,23 @@ class PublicMailbox(RoutedMailbox):
     """
 
     def __init__(
-        self, shared: SharedMailbox, examined: bool, routes: Routes, branch: Branch, name: str
+        self,
+        shared: SharedMailbox,
+        examined: bool,
+        routes: Routes,
+        branch: Branch,
+        name: str,
+        seen: SeenByUser,
     ) -> None:
         """
         @param examined: only to look: nothing at all is to change
         @param name: the mailbox, as clients see it
+        @param seen: taken in
         """
         self._branch = branch
         self._examined = examined
-        self._seen = SeenByUser(
-            branch.personal.tree, file_of(branch.prefix, shared.box.uid_validity)
-        )
+        self._seen = seen
+        self._untold: Ranges = ()
         self._overlaid: tuple[object, Rows] | None = None
         rights = branch.rights_now(name)
         super().__init__(shared, examined or not rights & _WRITES, routes)
@@ -137,7 +153,11 @@ class PublicMailbox(RoutedMailbox):
         await self._branch.rights(self.name)
         changes = await super().sync(expunges=expunges)
         if self._seen.stale():
-            turned = rows_in(self._seen.load(), self.rows.uids)
+            known = await self._shared.account.in_thread(self._seen.read)
+            self._untold = joined(self._untold, self._seen.take(known))
+        if self._untold:
+            turned = rows_in(self._untold, self.rows.uids)
+            self._untold = ()
             numbers = {row + 1 for first, after in turned for row in range(first, after)}
             changes = attrs.evolve(changes, changed=sorted(numbers.union(changes.changed)))
         rights, self._told_rights = self._told_rights, self.rights
@@ -195,9 +215,8 @@ class PublicMailbox(RoutedMailbox):
         wanted = sorted(set(uids))
         stored = await self._store_for_all(wanted, operation, rest, rights, unchanged_since)
         if seen or (operation == "set" and "s" in rights):
-            there = self._shared.columns.find
             left = set(stored.conflicts)
-            marked = [uid for uid in wanted if uid not in left and there(uid) >= 0]
+            marked = [uid for uid in self._still_there(wanted) if uid not in left]
             await self._mark(marked, seen=seen and operation != "remove")
         return stored
 
@@ -234,21 +253,27 @@ class PublicMailbox(RoutedMailbox):
     ) -> Stored:
         if flags:
             return await super().store(uids, operation, flags, unchanged_since)
-        rows = [row for row in map(self._row, uids) if row >= 0]
-        modseqs, numbers = self._rows.modseqs, self._rows.uids
-        late = [
-            numbers[row]
-            for row in rows
-            if unchanged_since is not None and modseqs[row] > unchanged_since
-        ]
-        find = self._shared.columns.find
-        gone = any(find(uid) < 0 for uid in uids)
+        late: list[int] = []
+        if unchanged_since is not None:
+            numbers, modseqs = self._rows.uids, self._rows.modseqs
+            rows = [row for row in map(self._row, uids) if row >= 0]
+            late = [numbers[row] for row in rows if modseqs[row] > unchanged_since]
+        gone = len(self._still_there(uids)) < len(uids)
         return Stored(self._numbers(uids, late, gone) if uids else (), late, gone)
 
     async def _mark(self, uids: Sequence[int], *, seen: bool) -> None:
         if uids:
-            await self._branch.personal.submit(MarkSeen(self._seen.name, uids, seen))
-            self._seen.load()
+            job = MarkSeen(self._seen.name, uids, seen)
+            turned = self._seen.take(await self._branch.personal.submit(job))
+            # What came along with it is still to be told.
+            self._untold = joined(self._untold, without(turned, job.ranges))
+
+    def _still_there(self, uids: Sequence[int]) -> Sequence[int]:
+        columns = self._shared.columns
+        if len(uids) < _FEW:
+            return [uid for uid in uids if columns.find(uid) >= 0]
+        there = set(columns.rows().uids)
+        return [uid for uid in uids if uid in there]
 
     async def expunge(self, uids: Collection[int] | None = None) -> Sequence[int]:
         """

@@ -26,6 +26,9 @@ from mailaccess.wire.sequence import LARGEST, SequenceSet
 Ranges = Sequence[tuple[int, int]]
 """Ascending, apart from one another, both ends in them."""
 
+Known = tuple[Ranges, tuple[int, int] | None]
+"""Ranges, and what tells the file from another."""
+
 _LARGEST_FILE = 16 * 1024 * 1024
 _LOW = 0 if byteorder == "little" else 7
 _CLEAR = bytes(octet & ~SEEN for octet in range(256))
@@ -112,13 +115,22 @@ def load(tree: Tree, name: str) -> Ranges:
         return ()
 
 
+def _stamp(tree: Tree, name: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(os.path.join(tree.path, index.DIRECTORY, name), follow_symlinks=False)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
 def _text(ranges: Ranges) -> bytes:
     return b",".join(b"%d" % a if a == b else b"%d:%d" % (a, b) for a, b in ranges) + b"\n"
 
 
 class MarkSeen(Job):
     """
-    Add to what was seen, or take away; UIDs ascending. A job of the user's own account.
+    Add to what was seen, or take away; UIDs ascending. A job of the user's own account, whose
+    result is for L{SeenByUser.take}.
     """
 
     makes_room = True
@@ -129,7 +141,7 @@ class MarkSeen(Job):
         self.seen = seen
         self._before: Ranges | None = None
 
-    def apply(self, ledger: Ledger) -> None:
+    def apply(self, ledger: Ledger) -> Known:
         """
         The file is replaced at once; the transaction keeps others of ours out.
         """
@@ -138,6 +150,7 @@ class MarkSeen(Job):
         if list(after) != list(before):
             self._before = before
             ledger.tree.replace(self.name, _text(after), index.DIRECTORY)
+        return after, _stamp(ledger.tree, self.name)
 
     def undo(self, ledger: Ledger) -> None:
         """
@@ -149,10 +162,10 @@ class MarkSeen(Job):
 
 class SeenByUser:
     """
-    One session's copy.
+    One session's copy; empty until it is taken in.
 
     @ivar ranges: UIDs as last read
-    @ivar version: another number each time they were read
+    @ivar version: another number each time they were
     """
 
     def __init__(self, tree: Tree, name: str) -> None:
@@ -160,29 +173,27 @@ class SeenByUser:
         self.ranges: Ranges = ()
         self.version = 0
         self._tree = tree
-        self._path = os.path.join(tree.path, index.DIRECTORY, name)
-        self._stamp: tuple[int, int] | None = None
-        self.load()
-
-    def _now(self) -> tuple[int, int] | None:
-        try:
-            found = os.stat(self._path, follow_symlinks=False)
-        except OSError:
-            return None
-        return found.st_ino, found.st_mtime_ns
+        self._read: tuple[int, int] | None = None
 
     def stale(self) -> bool:
         """
         Whether the file is another than the one that was read.
         """
-        return self._now() != self._stamp
+        return _stamp(self._tree, self.name) != self._read
 
-    def load(self) -> Ranges:
+    def read(self) -> Known:
         """
-        Read it again; what is seen now and was not, or the other way round.
+        What the file says; in a thread. Touches nothing of this object.
         """
         # Looked at before it is read: what comes between is read once more, never missed.
-        before, stamp = self.ranges, self._now()
-        self.ranges, self._stamp = load(self._tree, self.name), stamp
+        stamp = _stamp(self._tree, self.name)
+        return load(self._tree, self.name), stamp
+
+    def take(self, known: Known) -> Ranges:
+        """
+        Take in what was read; what is seen now and was not, or the other way round.
+        """
+        before = self.ranges
+        self.ranges, self._read = known
         self.version += 1
         return joined(without(before, self.ranges), without(self.ranges, before))

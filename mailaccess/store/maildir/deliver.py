@@ -199,12 +199,12 @@ class Remove(Job):
         uids: list[int] = []
         if victims:
             ledger.touch(box)
-            octets = 0
+            octets = stored_octets = 0
             with ledger.tree.open(box.directory, "cur") as cur:
                 for uid, stored, size in victims:
                     name = index.from_name(stored)
                     try:
-                        octets += _stored(ledger, cur, name, size)
+                        stored_size = _stored(ledger, cur, name, size)
                         _unlink(ledger, cur, name)
                     except OSError as error:
                         if not uids:
@@ -212,8 +212,10 @@ class Remove(Job):
                         self.failure = refusal(error, f"removing message {uid}")
                         break
                     uids.append(uid)
-            ledger.tell_files(-octets, -len(uids))
-            ledger.delete(box, uids, box.advance(named=True))
+                    octets += size
+                    stored_octets += stored_size
+            ledger.tell_files(-stored_octets, -len(uids))
+            ledger.delete(box, uids, box.advance(named=True), octets)
             ledger.index.save(box)
         return Delta(box.id, before, box.modseq, box.uid_next, box.keywords, removed=uids)
 
@@ -226,8 +228,10 @@ class Remove(Job):
 
 def _stored(ledger: Ledger, cur: int, name: str, size: int) -> int:
     """
-    Octets of a file, by its name where that tells.
+    Octets of a file, by its name where that tells; nothing where nobody wants to know.
     """
+    if not ledger.has_size_file:
+        return 0
     octets = sizes_of(name)[0]
     if octets >= 0:
         return octets
@@ -305,12 +309,12 @@ class Transfer(Job):
             for uid, mask, (_, _, size, date, _) in zip(uids, masks, found, strict=True)
         ]
         ledger.insert(target, rows, names)
-        if not self.move:
+        if not self.move and ledger.has_size_file:
             self._tell(ledger, target, names, [row[2] for row in found])
         target.advance(named=True)
         ledger.index.save(target)
         added = Delta(target.id, before, modseq, target.uid_next, target.keywords, added=rows)
-        gone = self._drop(ledger) if self.move else None
+        gone = self._drop(ledger, sum(row[2] for row in found)) if self.move else None
         return Transferred(gone, added, target.uid_validity, uids)
 
     @staticmethod
@@ -321,10 +325,10 @@ class Transfer(Job):
             )
         ledger.tell_files(octets, len(names))
 
-    def _drop(self, ledger: Ledger) -> Delta:
+    def _drop(self, ledger: Ledger, octets: int) -> Delta:
         source = ledger.box(self.mailbox)
         before = source.modseq
-        ledger.delete(source, self.uids, source.advance(named=True))
+        ledger.delete(source, self.uids, source.advance(named=True), octets)
         ledger.index.save(source)
         return Delta(
             source.id,

@@ -21,6 +21,7 @@ from mailaccess.store import names
 from mailaccess.store.disk import Disk, Tree
 from mailaccess.store.maildir import courier, given, index, utf8
 from mailaccess.store.maildir.filename import sizes_of
+from mailaccess.store.maildir.index import Box
 from mailaccess.store.maildir.intents import Step
 from mailaccess.store.maildir.ledger import Job, Ledger
 from mailaccess.store.maildir.places import is_mailbox
@@ -211,16 +212,21 @@ class Delete(Job):
             if box is not None:
                 step = Step(index.DIRECTORY, name, ("", self.directory))
                 ledger.intend(box, 0, [step])
-                stored = [sizes_of(file)[0] for _, file in ledger.index.names(box.id, [(1, 2**32)])]
-                if min(stored, default=0) >= 0:
-                    # Otherwise the count of messages tells others to count.
-                    ledger.tell_files(-sum(stored), -len(stored))
+                self._tell_files(ledger, box)
                 ledger.index.drop_box(box.id)
             disk.rename(self.directory, f"{index.DIRECTORY}/{name}", root, root)
             self._away = name
         ledger.also_sync()
         ledger.also_sync(index.DIRECTORY)
         return box.id if box is not None else 0
+
+    @staticmethod
+    def _tell_files(ledger: Ledger, box: Box) -> None:
+        if ledger.has_size_file:
+            stored = [sizes_of(name)[0] for _, name in ledger.index.names(box.id, [(1, 2**32)])]
+            if min(stored, default=0) >= 0:
+                # Otherwise the next look finds another count of messages, and counts.
+                ledger.tell_files(-sum(stored), -len(stored))
 
     def settle(self, ledger: Ledger) -> None:
         """

@@ -132,6 +132,7 @@ class Ledger:
         self._touched: dict[int, _Touched] = {}
         self._also: set[tuple[str, ...]] = set()
         self._files: list[tuple[int, int]] = []
+        self._size_file: bool | None = None
 
     @property
     def index(self) -> Index:
@@ -198,13 +199,24 @@ class Ledger:
         if not self.allowance.fits(has_octets + octets, has_messages + messages):
             raise OverQuota("Quota exceeded", detail=f"{octets} octets, {messages} messages more")
 
+    @property
+    def has_size_file(self) -> bool:
+        """
+        Whether L{tell_files} tells anybody.
+        """
+        if self._size_file is None:
+            self._size_file = os.path.exists(os.path.join(self.tree.path, maildirsize.FILE))
+        return self._size_file
+
     def tell_files(self, octets: int, messages: int) -> None:
         """
         Say that files came, or went, by our doing: other programs read it in C{maildirsize}.
 
         @param octets: of the files
         """
-        self._files.append((octets, messages))
+        if self.has_size_file:
+            # One that appears later was counted later.
+            self._files.append((octets, messages))
 
     def also_sync(self, *parts: str) -> None:
         """
@@ -312,17 +324,23 @@ class Ledger:
         )
         self.index.use(len(rows), sum(row[3] for row in rows))
 
-    def delete(self, box: Box, uids: Sequence[int], modseq: int) -> None:
+    def delete(self, box: Box, uids: Sequence[int], modseq: int, octets: int | None = None) -> None:
         """
         Remove the rows of messages, and remember that they went, for a while. The mailbox is yet to
         be saved.
+
+        @param octets: sum of their sizes, where it is known and all of them are there
         """
         ranges = [(box.id, low, high) for low, high in index.ranges_of(uids)]
-        gone = self.index.run_many(
-            "SELECT count(*), total(size) FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ?",
-            ranges,
-        ).fetchall()
-        self.index.use(-sum(each[0] for each in gone), -sum(int(each[1]) for each in gone))
+        count = len(uids)
+        if octets is None:
+            gone = self.index.run_many(
+                "SELECT count(*), total(size) FROM message"
+                " WHERE mailbox = ? AND uid BETWEEN ? AND ?",
+                ranges,
+            ).fetchall()
+            count, octets = sum(each[0] for each in gone), sum(int(each[1]) for each in gone)
+        self.index.use(-count, -octets)
         for table in ("message", "file"):
             self.index.run_many(
                 f"DELETE FROM {table} WHERE mailbox = ? AND uid BETWEEN ? AND ?",  # noqa: S608
@@ -375,6 +393,7 @@ class Ledger:
         self._touched.clear()
         self._also.clear()
         self._files.clear()
+        self._size_file = None
         done: list[int] = []
         try:
             self._begin()

@@ -111,7 +111,7 @@ def has_to_be_counted(tally: Tally | None, allowance: Allowance, messages: int) 
     Whether the file cannot be right: other limits than these, a count of messages that is not ours,
     too long, or over a limit by what several have added up in more than a quarter of an hour.
     """
-    if tally is None or not tally.whole or tally.definition != allowance.definition:
+    if tally is None or not tally.whole or tally.allowance != allowance:
         return True
     if tally.messages != messages or tally.octets < 0:
         return True

@@ -11,7 +11,7 @@ import attrs
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from mailaccess.errors import BadMailboxName, NoSuchMailbox, NotPermitted, Refused
+from mailaccess.errors import BadMailboxName, NoSuchMailbox, NotPermitted, Refused, StoreFailed
 from mailaccess.interfaces import MailboxInfo, Status
 from mailaccess.policy.rules import Person
 from mailaccess.store.accounts import MaildirAccounts
@@ -64,6 +64,7 @@ class Branch:
     personal: MaildirAccount
     accounts: MaildirAccounts
     _account: MaildirAccount | None = attrs.field(default=None, init=False)
+    _over: bool = attrs.field(default=False, init=False)
     _read: Contents | None = attrs.field(default=None, init=False)
     _grants: Grants = attrs.field(default=NO_GRANTS, init=False)
 
@@ -81,19 +82,26 @@ class Branch:
         The account, opened; again if its record had to be made anew.
         """
         if self._account is None or self._account.dead:
-            self.release()
             # No user's name has a capital.
-            name = f"Namespace {self.prefix}"
-            self._account = await self.accounts.account_at(name, self.space.path)
+            opened = await self.accounts.account_at(f"Namespace {self.prefix}", self.space.path)
+            self._let_go()
+            self._account = opened
+            if self._over:
+                self._let_go()
+                raise StoreFailed(detail="the session is over")
         return self._account
 
-    def release(self) -> None:
-        """
-        Let go of the account.
-        """
+    def _let_go(self) -> None:
         if self._account is not None:
             account, self._account = self._account, None
             account.release()
+
+    def release(self) -> None:
+        """
+        The session is over.
+        """
+        self._over = True
+        self._let_go()
 
     # ---- rights --------------------------------------------------------------------------------
 

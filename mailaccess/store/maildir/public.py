@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from mailaccess.errors import MailboxReadOnly, NotPermitted
 from mailaccess.interfaces import (
+    NO_CHANGES,
     SYSTEM_FLAGS,
     Appended,
     Changes,
@@ -150,7 +151,8 @@ class PublicMailbox(RoutedMailbox):
         """
         Take in what others did, and what this user saw elsewhere.
         """
-        await self._branch.rights(self.name)
+        if "r" not in await self._branch.rights(self.name):
+            return self._with_rights(NO_CHANGES)
         changes = await super().sync(expunges=expunges)
         if self._seen.stale():
             known = await self._shared.account.in_thread(self._seen.read)
@@ -160,11 +162,14 @@ class PublicMailbox(RoutedMailbox):
             self._untold = ()
             numbers = {row + 1 for first, after in turned for row in range(first, after)}
             changes = attrs.evolve(changes, changed=sorted(numbers.union(changes.changed)))
+        return self._with_rights(changes)
+
+    def _with_rights(self, changes: Changes) -> Changes:
+        """
+        If there are others, FLAGS and PERMANENTFLAGS are told again (RFC 4314 section 5.1.1).
+        """
         rights, self._told_rights = self._told_rights, self.rights
-        if rights != self._told_rights:
-            # FLAGS and PERMANENTFLAGS are told again (RFC 4314 section 5.1.1).
-            changes = attrs.evolve(changes, keywords=True)
-        return changes
+        return attrs.evolve(changes, keywords=True) if rights != self._told_rights else changes
 
     def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
         """

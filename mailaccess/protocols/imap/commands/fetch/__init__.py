@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from .....errors import MessageGone
+from .....errors import MessageGone, NotPermitted
 from .....wire.cursor import Cursor
 from .....wire.grammar.names import sequence_set
 from .....wire.sequence import SequenceSet
@@ -54,6 +54,9 @@ async def uid_fetch(
 
 
 async def _answer(session: Session, messages: SequenceSet, items: Cursor, *, by_uid: bool) -> bool:
+    if "r" not in session.selected.rights:
+        # It was there when the mailbox was selected (RFC 4314 section 5.1.1).
+        raise NotPermitted
     parsers = session.connection.registry.collect("fetch_items", session)
     ready = plan.parse(items, parsers, by_uid=by_uid)
     return await plan.run(session, ready, rows_meant(session, messages, by_uid=by_uid))

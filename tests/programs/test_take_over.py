@@ -445,6 +445,17 @@ def test_unique_ids_that_dovecot_saved_come_before_its_form(home: Path, desk: De
     assert unique_ids(person, ours(desk.server, person)) == ids
 
 
+def test_mail_that_dovecot_compressed_is_told_before(home: Path, desk: Desk) -> None:
+    """Nobody could read it here."""
+    person = desk.person
+    more = "mail_plugins = zlib\nplugin {\n  zlib_save = gz\n}"
+    with dovecot_with(home, person, more) as place, logged_in(person, place) as it:
+        it.append("INBOX", None, None, b"Subject: one\r\n\r\nx\r\n")
+    status, said = command("adopt", "--dry-run", person.home)
+    assert status == 1
+    assert "messages are compressed, which only Dovecot reads: 1 of 1" in said
+
+
 def test_courier_to_here_and_on_to_dovecot(home: Path, desk: Desk, site_of_one: Site) -> None:
     """
     Folders lose C{INBOX.} before their names; all else stays, also what POP3 clients know, which

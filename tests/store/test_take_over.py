@@ -7,6 +7,7 @@ That real servers' mail is taken over is shown in tests/programs/test_take_over.
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import os
 from collections.abc import Callable
@@ -224,6 +225,21 @@ async def test_a_list_that_the_disk_does_not_give_is_not_taken_for_none(
     account.accounts.stop()
     monkeypatch.undo()
     assert (await uids(site))[1]["a.host"] == 3
+
+
+def test_messages_that_only_dovecot_can_read_are_told(
+    dovecot: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before somebody gets them as they are."""
+    (dovecot / "cur" / "z.host,S=12:2,").write_bytes(gzip.compress(MESSAGE))
+    (dovecot / "cur" / "y.host,S=12:2,").write_bytes(b"CRYPTED\x03\x07" + bytes(99))
+    status, found = told(capsys, "adopt", "--dry-run", "--json", dovecot)
+    assert status == 1
+    doubts = sorted(found["mailboxes"][0]["doubts"])
+    assert [each.partition(";")[0] for each in doubts] == [
+        "messages are compressed, which only Dovecot reads: 1 of 5 that were looked at",
+        "messages are encrypted, which only Dovecot reads: 1 of 5 that were looked at",
+    ]
 
 
 def test_a_list_that_is_kept_elsewhere_is_missed(

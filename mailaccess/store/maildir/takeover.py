@@ -11,7 +11,6 @@ What is told of a mailbox that was taken over is read from the record, not from 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping
 
 import attrs
@@ -21,6 +20,7 @@ from mailaccess.store import names
 from mailaccess.store.disk import Disk, Tree
 from mailaccess.store.maildir import (
     before,
+    cautions,
     courier,
     dovecot,
     folders,
@@ -36,10 +36,6 @@ from mailaccess.store.maildir.filename import base_of
 from mailaccess.store.maildir.ledger import Ledger
 from mailaccess.store.maildir.uidlist import UidList
 from mailaccess.store.maildir.uniqueids import Pattern
-
-_RIGHTS = ("dovecot-acl", "courierimapacl")
-_USUAL_RIGHTS = {"owner aceilrstwx", "administrators aceilrstwx"}
-_LARGEST = 64 * 1024
 
 
 class NoMaildir(Exception):
@@ -111,7 +107,7 @@ def describe(disk: Disk, path: str) -> Account:
         known = {directory for _, directory in found}
         for directory in there:
             if directory not in known and not _told(directory, notes):
-                notes += _unserved(tree, directory)
+                notes += cautions.unserved(tree, directory)
         subscribed = folders.load_subscriptions(disk, tree)
     except OSError as error:
         raise NoMaildir(f"{path}: {error.strerror}") from error
@@ -121,16 +117,6 @@ def describe(disk: Disk, path: str) -> Account:
 
 def _told(directory: str, notes: list[str]) -> bool:
     return any(note.startswith(repr(directory)) for note in notes)
-
-
-def _unserved(tree: Tree, directory: str) -> list[str]:
-    with contextlib.suppress(OSError), tree.open(directory) as at:
-        if tree.disk.exists("cur", at):
-            why = "its name is none that a mailbox can have"
-            if directory[0] != ".":
-                why = "folders in folders, as with Dovecot's LAYOUT=fs, are not read"
-            return [f"{directory!r} is not served: {why}"]
-    return []
 
 
 def survey(disk: Disk, path: str, pattern: Pattern | None = None) -> Iterator[TakenOver]:
@@ -172,8 +158,8 @@ def _surveyed(
     doubts = list(listed.doubts)
     if bad:
         doubts.append(f"{bad} unique-ids for POP3 cannot be kept")
-    if not listed.source and _has(tree, directory, "dovecot.index.log"):
-        doubts.append("Dovecot's list of UIDs is not here: copy what its CONTROL= says to here")
+    if not listed.source:
+        doubts += cautions.kept_elsewhere(tree, directory)
     told = TakenOver(
         name,
         listed.source,
@@ -183,28 +169,9 @@ def _surveyed(
         len(there) if listed.uid_validity else 0,
         keywords,
         len(there & texts.keys()),
-        (*doubts, *_rights(tree, directory)),
+        (*doubts, *cautions.rights(tree, directory), *cautions.unreadable(tree, directory)),
     )
     return told, listed
-
-
-def _has(tree: Tree, directory: str, name: str) -> bool:
-    with tree.open(directory) as at:
-        return tree.disk.exists(name, at)
-
-
-def _rights(tree: Tree, directory: str) -> list[str]:
-    """
-    Who else may see the mailbox, which is nobody's business here.
-    """
-    found = []
-    for file in _RIGHTS:
-        with contextlib.suppress(OSError), tree.open(directory) as at:
-            lines = os.fsdecode(tree.disk.read(file, at, _LARGEST)).split("\n")
-            granted = [line for line in lines if line.strip() and line not in _USUAL_RIGHTS]
-            if granted:
-                found.append(f"{file} gives rights to others, which are not taken over")
-    return found
 
 
 def take_over(disk: Disk, path: str, pattern: Pattern | None = None) -> Iterator[TakenOver]:

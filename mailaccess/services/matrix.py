@@ -55,6 +55,7 @@ class Audience:
     @ivar group: whose member it is
     @ivar peer: where they come from, if that matters
     @ivar known: a user with a record
+    @ivar held: those whom the ratchet holds
     """
 
     label: str
@@ -62,6 +63,7 @@ class Audience:
     group: str = ""
     peer: str = ""
     known: bool = False
+    held: bool = False
 
     def person(self, rehearsal: Rehearsal) -> Person:
         """
@@ -69,7 +71,8 @@ class Audience:
         """
         if self.known:
             return rehearsal.person(self.name)
-        return Person(self.name, {"groups": self.group} if self.group else {})
+        ratchet = "ratchet" if self.held and len(rehearsal.ratchet) else ""
+        return Person(self.name, {"groups": self.group} if self.group else {}, ratchet=ratchet)
 
 
 @attrs.frozen
@@ -121,6 +124,8 @@ def audiences(rehearsal: Rehearsal) -> list[Audience]:
     found = [ANYONE]
     for rule in rehearsal.policy.people:
         found += _of_rule(rule)
+    if len(rehearsal.ratchet):
+        found.append(Audience("held by the ratchet", held=True))
     for name in _outspoken(rehearsal):
         found.append(Audience(f"user {name}", name, known=True))
     return list({each.label: each for each in found}.values())
@@ -265,6 +270,8 @@ def touched(rehearsal: Rehearsal, audience: Audience) -> list[str]:
     """
     if audience.known:
         return [audience.name]
+    if audience.held:
+        return [each for each in rehearsal.known() if rehearsal.ratchet(each)]
     rules = [
         rule
         for rule in rehearsal.policy.people

@@ -128,6 +128,7 @@ class Rehearsal:
     A site that serves nobody.
 
     @ivar policy: the one that would serve
+    @ivar ratchet: whom it holds now
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -143,10 +144,10 @@ class Rehearsal:
         try:
             here = records(settings, ("file",))
             people = _People(settings, here, records(settings))
-            self._ratchet = held(settings)
+            self.ratchet = held(settings)
         except (NotReadable, NotUsable) as error:
             raise NotPlayable(str(error)) from None
-        self._guard = _guard(self.policy, people, settings, self._ratchet)
+        self._guard = _guard(self.policy, people, settings, self.ratchet)
         self._factories = _factories(settings, self._guard, clock)
         # Somebody of whom nothing is known, not even a name that a rule could match.
         stranger = TLSPolicy(self.policy.listeners)
@@ -190,7 +191,8 @@ class Rehearsal:
         What is known of a user.
         """
         said = now(self._guard.checker.attributes(name))
-        return Person(name, said or {}, (said or {}).get("policy_source", ""))
+        source = (said or {}).get("policy_source", "")
+        return Person(name, said or {}, source, self.ratchet(name))
 
     def known(self) -> list[str]:
         """

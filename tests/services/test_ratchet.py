@@ -183,6 +183,8 @@ def test_a_server_refuses_whom_it_holds_and_lets_go_when_told(
         assert states()["bob"] == "exempt"
         assert main(["explain", str(config), "--listener", "imap", "--user", "amy"]) == 0
         assert "(ratchet since 20" in capsys.readouterr().out
+        assert main(["matrix", str(config)]) == 0
+        assert "held by the ratchet" in capsys.readouterr().out
         assert main(["ratchet", str(config), "release", "Amy"]) == 0
         assert "amy: released" in capsys.readouterr().out
         until(lambda: " OK " in visit("amy"))

@@ -8,6 +8,8 @@ import re
 from typing import Any
 
 import pytest
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
 
 from tests.public.conftest import LETTER, Hall, Wire
 from tests.store.conftest import message, nap, until
@@ -263,7 +265,14 @@ async def test_a_file_that_breaks_closes_what_is_open(hall: Hall) -> None:
     hall.rights.unlink()
     space = hall.wires[0].protocol.session.account.branches[0].space
     await until(lambda: not space.rights.now().lines)
-    assert (await wire.said(b"UID FETCH 1 BODY.PEEK[]")).startswith(b"NO [NOPERM]")
+    hall.deliver("News", message("secret"))
+    lines = await wire.ok(b"NOOP")
+    assert lines[1:] == [b"* OK [PERMANENTFLAGS ()] New keywords"]
+    assert await wire.ok(b"NOOP") == []
+    for items in (b"BODY.PEEK[]", b"FLAGS", b"(UID ENVELOPE)"):
+        assert (await wire.said(b"UID FETCH 1 " + items)).startswith(b"NO [NOPERM]")
+    for command in (b"COPY 1 INBOX", b"STORE 1 +FLAGS (\\Seen)", b"EXPUNGE"):
+        assert (await wire.said(command)).startswith(b"NO [NOPERM]")
     assert (await wire.said(b"SEARCH SEEN")).startswith(b"NO [NOPERM]")
 
 
@@ -531,3 +540,22 @@ async def test_an_account_without_namespaces_has_no_acl(hall: Hall) -> None:
     assert b"ACL" not in words.split()
     assert await wire.said(b"MYRIGHTS INBOX") == b"BAD unknown command"
     assert await wire.ok(b"NAMESPACE") == [b'* NAMESPACE (("" "/")) NIL NIL']
+
+
+async def test_sessions_let_go_of_the_shared_account(hall: Hall) -> None:
+    """It is opened when first needed, for all sessions one, and closed with the last of them."""
+    hall.folder("News")
+    hall.grant("Public/* anyone lr")
+    amy, bob = await hall.login("amy"), await hall.login("bob")
+    store = hall.stores[0]
+    assert "Namespace Public/" not in store._accounts
+    for wire in (amy, bob):
+        await wire.ok(b"SELECT Public/News")
+        await wire.ok(b'LIST "" *')
+    shared = store._accounts["Namespace Public/"]
+    assert shared.sessions == 2
+    for wire in (amy, bob):
+        await wire.said(b"LOGOUT")
+        wire.protocol.connectionLost(Failure(ConnectionDone()))
+    hall.wires.clear()
+    await until(lambda: shared.sessions == 0)

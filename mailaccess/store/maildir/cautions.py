@@ -69,15 +69,18 @@ def unreadable(tree: Tree, directory: str) -> list[str]:
     Whether a plugin of Dovecot's wrote messages in a form that only Dovecot reads.
     """
     found: Counter[str] = Counter()
-    with tree.open(directory, "cur") as at:
-        there = sorted(tree.disk.listdir(at))
-        sample = there[:: max(1, len(there) // _SAMPLE)]
-        for name in sample:
-            with contextlib.suppress(OSError):
-                start = tree.disk.read(name, at, _MAGIC_LENGTH)
-                found.update(what for magic, what in _MAGIC.items() if start.startswith(magic))
+    looked = 0
+    for below in ("cur", "new"):
+        with contextlib.suppress(FileNotFoundError), tree.open(directory, below) as at:
+            there = sorted(tree.disk.listdir(at))
+            sample = there[:: max(1, len(there) // _SAMPLE)]
+            looked += len(sample)
+            for name in sample:
+                with contextlib.suppress(OSError):
+                    start = tree.disk.read(name, at, _MAGIC_LENGTH)
+                    found.update(what for magic, what in _MAGIC.items() if start.startswith(magic))
     return [
-        f"messages are {what}, which only Dovecot reads: {count} of {len(sample)}"
+        f"messages are {what}, which only Dovecot reads: {count} of {looked}"
         " that were looked at; have it write them as they are first"
         for what, count in found.items()
     ]

@@ -23,6 +23,7 @@ def commands() -> Sequence[Command]:
     from . import (
         adopt,
         audit,
+        auth_test,
         check,
         explain,
         foreign,
@@ -53,6 +54,7 @@ def commands() -> Sequence[Command]:
         shadow.command,
         ratchet.command,
         ldap_doctor.command,
+        auth_test.command,
         passwd.command,
         fsck.command,
         quota.command,

@@ -17,6 +17,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from mailaccess.auth.guard import GuardedChecker
 from mailaccess.interfaces import IIMAPUser, IPOP3User
+from mailaccess.policy.link import Link
+from mailaccess.policy.mechanism import APOP, LOGIN_COMMAND, USER_PASS, Mechanism
 from mailaccess.protocols.factory import MailFactory
 from mailaccess.protocols.imap.factory import IMAPFactory
 from mailaccess.protocols.limits import Limits
@@ -70,6 +72,18 @@ class Factories:
             return IMAPFactory(*shared, self._limits(settings.limits.imap_idle), self.places)
         limits = self._limits(settings.limits.pop3_idle)
         return POP3Factory(*shared, limits, self.places, self._pop3_options())
+
+    def mechanisms(self, listener: ListenerSettings) -> list[Mechanism]:
+        """
+        All that a listener's protocol has and a source of users can check, offered or not.
+        """
+        entrance = self.make(listener).entrance
+        own = [LOGIN_COMMAND] if listener.protocol == "imap" else [USER_PASS]
+        if listener.protocol == "pop3" and self.settings.pop3.apop:
+            own.append(APOP)
+        link = Link(listener.label)
+        found = [each.mechanism for each in entrance.mechanisms.values()]
+        return own + [each for each in found if entrance.works(link, each)]
 
     def _limits(self, idle: float) -> Limits:
         it = self.settings.limits

@@ -26,7 +26,7 @@ class LoginSettings:
         Text(("", "*", "%", "#", "!", "|")),
         "",
         "`amy*boss` as a user name, with the password of `boss`, is `boss` acting as `amy`, if that"
-        " is a right of theirs; empty for no such names. Names of users cannot have it in them then",
+        " is a right of theirs; empty for no such names. Users cannot have it in their names then",
     )
     administrators_open_disabled: bool = option(
         Switch(), False, "they may act as users who are disabled or expired, too"

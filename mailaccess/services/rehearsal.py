@@ -32,9 +32,6 @@ from mailaccess.errors import AuthenticationFailed, DirectoryUnavailable
 from mailaccess.interfaces import IChecksPasswords, Identity, IKnowsPeople
 from mailaccess.policy.link import Link
 from mailaccess.policy.mechanism import (
-    APOP,
-    LOGIN_COMMAND,
-    USER_PASS,
     Coverage,
     Mechanism,
     Needs,
@@ -173,9 +170,6 @@ class Rehearsal:
         listener = self.listener(scene.listener)
         return arrive(scene, listener, self._factory(scene, listener))
 
-        if scene.proxy and not (listener.proxies and scene.tls != "none"):
-            raise NotPlayable(f"listener {scene.listener} has no TLS at a proxy")
-
     def _factory(self, scene: Scene, listener: ListenerSettings) -> MailFactory:
         factories = self._factories if scene.user else self._for_strangers
         return factories.make(listener, tls=object())
@@ -254,6 +248,8 @@ def arrive(scene: Scene, listener: ListenerSettings, factory: MailFactory) -> Vi
         raise NotPlayable(f"listener {scene.listener} has TLS from the start")
     if scene.tls != "none" and listener.tls == "none" and not scene.proxy:
         raise NotPlayable(f"listener {scene.listener} has no TLS")
+    if scene.proxy and not (listener.proxies and scene.tls != "none"):
+        raise NotPlayable(f"listener {scene.listener} has no TLS at a proxy")
     if scene.certificate and (scene.tls == "none" or listener.client_certificate == "no"):
         raise NotPlayable(f"listener {scene.listener} asks for no client certificate there")
     if scene.peer == UNIX:

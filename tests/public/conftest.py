@@ -21,6 +21,7 @@ from twisted.internet import reactor
 
 from mailaccess.interfaces import Identity
 from mailaccess.protocols.imap.factory import IMAPFactory
+from mailaccess.protocols.pop3.factory import POP3Factory
 from mailaccess.protocols.sweep import Sweep
 from mailaccess.services.realm import MailRealm
 from mailaccess.store.accounts import MaildirAccounts
@@ -125,6 +126,7 @@ class Hall:
     sweeps: list[Sweep] = attrs.field(factory=list)
     wires: list[Wire] = attrs.field(factory=list)
     fields: Mapping[str, Mapping[str, str]] = attrs.field(factory=lambda: GROUPS)
+    options: StoreOptions = attrs.field(factory=lambda: StoreOptions(mirror="never"))
 
     @property
     def rights(self) -> Path:
@@ -167,12 +169,11 @@ class Hall:
         where = f"cur/{name}:2,{info}" if info else f"new/{name}"
         os.rename(top / "tmp" / name, top / where)
 
-    def factory(self, *, read_only: bool = False) -> IMAPFactory:
+    def factory(self, *, read_only: bool = False, service: str = "imap") -> IMAPFactory:
         """
         A server over the files: as another process would be.
         """
-        options = StoreOptions(mirror="never")
-        store = MaildirAccounts(f"{self.root}/users/{{user}}", reactor, options)
+        store = MaildirAccounts(f"{self.root}/users/{{user}}", reactor, self.options)
         self.stores.append(store)
         rights: Any = ForAll.of("Public/", "lrs")
         if not read_only:
@@ -180,12 +181,13 @@ class Hall:
         accounts = NamespaceAccounts(store, [Namespace("Public/", str(self.public), rights)])
         checker = MemoryChecker(dict.fromkeys(PEOPLE, b"pw"), self.fields)
         nobody: Callable[[Identity], Any] = lambda _: None  # noqa: E731
-        way_in = entrance(checker, nobody, reactor)  # type: ignore[arg-type]
+        way_in = entrance(checker, nobody, reactor, service=service)  # type: ignore[arg-type]
         way_in = attrs.evolve(way_in, portal=Portal(MailRealm(accounts), [way_in.guard]))
         sweep = Sweep(reactor)  # type: ignore[arg-type]
         sweep.startService()
         self.sweeps.append(sweep)
-        factory = IMAPFactory(way_in, reactor, sweep)  # type: ignore[arg-type]
+        made: Any = IMAPFactory if service == "imap" else POP3Factory
+        factory: IMAPFactory = made(way_in, reactor, sweep)
         self.factories.append(factory)
         return factory
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import attrs
 import pytest
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
+from mailaccess.store.quota import Allowance
 from tests.public.conftest import LETTER, Hall, Wire
 from tests.store.conftest import message, nap, until
 
@@ -559,3 +561,99 @@ async def test_sessions_let_go_of_the_shared_account(hall: Hall) -> None:
         wire.protocol.connectionLost(Failure(ConnectionDone()))
     hall.wires.clear()
     await until(lambda: shared.sessions == 0)
+
+
+# ---- beside them --------------------------------------------------------------------------------
+
+
+async def test_pop3_has_the_users_own_inbox_alone(hall: Hall) -> None:
+    hall.folder("News")
+    hall.deliver("News", LETTER)
+    hall.grant("Public/* anyone lr")
+    amy = await hall.login("amy")
+    await amy.append(b"INBOX", message("mine"))
+    wire = Wire(hall.factory(service="pop3"))
+    for said, wanted in (
+        (b"", b"+OK"),
+        (b"USER amy", b"+OK"),
+        (b"PASS pw", b"+OK"),
+        (b"STAT", b"+OK 1 %d" % len(message("mine"))),
+        (b"DELE 1", b"+OK"),
+        (b"QUIT", b"+OK"),
+    ):
+        if said:
+            wire.put(said + b"\r\n")
+        await wire.line(wanted)
+    await until(lambda: wire.transport.disconnecting)
+    wire.protocol.connectionLost(Failure(ConnectionDone()))
+    assert await amy.ok(b"STATUS INBOX (MESSAGES)") == [b"* STATUS INBOX (MESSAGES 0)"]
+    assert await amy.ok(b"STATUS Public/News (MESSAGES)") == [b"* STATUS Public/News (MESSAGES 1)"]
+
+
+async def test_what_is_in_public_folders_counts_to_nobodys_quota(hall: Hall) -> None:
+    """Neither when it comes nor when it is there; what is copied from there does."""
+    limit = Allowance(messages=1)
+    hall.options = attrs.evolve(hall.options, allowance=lambda _: limit)
+    hall.folder("News")
+    hall.grant(f"Public/News anyone {ALL}")
+    wire = await hall.login("amy")
+    for _ in range(3):
+        assert (await wire.append(b"Public/News", LETTER)).startswith(b"OK")
+    assert await wire.ok(b"GETQUOTAROOT Public/News") == [b"* QUOTAROOT Public/News"]
+    await wire.ok(b"SELECT Public/News")
+    assert (await wire.said(b"COPY 1:2 INBOX")).startswith(b"NO [OVERQUOTA]")
+    assert b"COPYUID" in await wire.said(b"COPY 1 INBOX")
+    assert (await wire.said(b"MOVE 2 INBOX")).startswith(b"NO [OVERQUOTA]")
+    assert await wire.ok(b"STATUS Public/News (MESSAGES)") == [b"* STATUS Public/News (MESSAGES 3)"]
+
+
+async def test_public_folders_have_no_special_use(hall: Hall) -> None:
+    """Else the Trash of all would be everybody's."""
+    hall.folder("Trash", "Sent")
+    hall.grant(f"Public/* anyone {ALL}", "Public anyone k")
+    wire = await hall.login("amy")
+    lines = await wire.ok(b'LIST "" Public/*')
+    assert [line.partition(b")")[0] for line in lines] == [b"* LIST (\\HasNoChildren"] * 2
+    assert (await wire.said(b"CREATE Public/Mine (USE (\\Junk))")).startswith(b"NO [USEATTR]")
+
+
+async def test_what_was_seen_is_put_back_if_it_cannot_be_committed(hall: Hall) -> None:
+    """DS-10."""
+    hall.folder("News")
+    hall.deliver("News", LETTER)
+    hall.grant("Public/* anyone lrs")
+    wire = await hall.login("amy")
+    await wire.ok(b"SELECT Public/News")
+    ledger = wire.protocol.session.account.personal.ledger
+    sync = ledger._sync_directories
+
+    def fail() -> None:
+        raise OSError(5, "Input/output error")
+
+    ledger._sync_directories = fail
+    assert (await wire.said(b"STORE 1 +FLAGS (\\Seen)")).startswith(b"NO [")
+    ledger._sync_directories = sync
+    await wire.ok(b"NOOP")
+    assert await flags_of(wire) == b""
+    await wire.ok(b"STORE 1 +FLAGS.SILENT (\\Seen)")
+    assert await flags_of(wire) == b"\\Seen"
+
+
+async def test_a_file_of_what_was_seen_that_makes_no_sense_is_nothing_seen(hall: Hall) -> None:
+    """Never a wrong answer that loses mail: all is unseen, and the next change mends it (DS-05)."""
+    hall.folder("News")
+    for _ in range(2):
+        hall.deliver("News", LETTER)
+    hall.grant("Public/* anyone lrs")
+    wire = await hall.login("amy")
+    await wire.ok(b"SELECT Public/News")
+    await wire.ok(b"STORE 1 +FLAGS.SILENT (\\Seen)")
+    (kept,) = (hall.root / "users/amy/Maildir/mailaccess").glob("seen.Public.*")
+    assert kept.read_text() == "1\n"
+    kept.write_bytes(b"\0garbage")
+    assert await wire.ok(b"NOOP") == [b"* 1 FETCH (FLAGS (\\Recent))"]
+    await wire.ok(b"STORE 2 +FLAGS.SILENT (\\Seen)")
+    assert kept.read_text() == "2\n"
+    kept.write_text("1:4294967295\n")
+    assert b"\\Seen" in (await wire.ok(b"NOOP"))[0]
+    assert await wire.ok(b"STATUS Public/News (UNSEEN)") == [b"* STATUS Public/News (UNSEEN 0)"]

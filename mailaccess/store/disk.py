@@ -72,6 +72,13 @@ class Disk:
         """
         The content of a regular file, or None if that is more than so many octets.
         """
+        found = self.read_dated(name, at, most)
+        return None if found is None else found[0]
+
+    def read_dated(self, name: str, at: int, most: int) -> tuple[bytes, int] | None:
+        """
+        The same, and when it was last written, in seconds.
+        """
         descriptor = os.open(name, _FILE, dir_fd=at)
         try:
             found = os.fstat(descriptor)
@@ -83,7 +90,7 @@ class Disk:
             data = os.read(descriptor, size)
             while len(data) < size and (more := os.read(descriptor, size - len(data))):
                 data += more
-            return data
+            return data, int(found.st_mtime)
         finally:
             os.close(descriptor)
 

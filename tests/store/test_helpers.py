@@ -88,8 +88,8 @@ def test_what_others_compute_is_what_we_compute(helpers: Helpers, tree: Tree) ->
         for kind, value in kinds.texts_of(Message(data), data).items():
             assert found[kind.number] == value
     for name, found in zip(names, _helped(helpers, "size", tree, names), strict=True):
-        raw = Path(tree.path, "cur", name).read_bytes()
-        assert found == (len(raw), crlf_size(raw))
+        path = Path(tree.path, "cur", name)
+        assert found == (crlf_size(path.read_bytes()), int(path.stat().st_mtime))
 
 
 def test_files_that_cannot_be_read_are_left_to_who_asked(helpers: Helpers, tree: Tree) -> None:

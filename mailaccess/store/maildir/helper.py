@@ -143,8 +143,8 @@ def _search(disk: Disk, name: str, cur: int) -> Value | None:
 
 
 def _size(disk: Disk, name: str, cur: int) -> Value | None:
-    data = disk.read_short(name, cur, LONG)
-    return None if data is None else (len(data), crlf_size(data))
+    found = disk.read_dated(name, cur, LONG)
+    return None if found is None else (crlf_size(found[0]), found[1])
 
 
 WORK: Mapping[str, Callable[[Disk, str, int], Value | None]] = {
@@ -154,8 +154,8 @@ WORK: Mapping[str, Callable[[Disk, str, int], Value | None]] = {
     "size": _size,
 }
 """
-What can be asked for: what listings show, as much of that as headers tell, what is searched, and
-octets of a file with those it has with CRLF for line ends.
+What can be asked for: what listings show, as much of that as headers tell, what is searched; and
+octets with CRLF for line ends with the time when the file was written, in seconds.
 """
 
 

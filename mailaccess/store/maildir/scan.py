@@ -26,6 +26,7 @@ from mailaccess.message.lineends import crlf_size
 from mailaccess.store.disk import Disk, Tree
 from mailaccess.store.maildir import index, uidlist
 from mailaccess.store.maildir.filename import base_of, sizes_of
+from mailaccess.store.maildir.helpers import Helpers
 
 LOOKS = 4
 """Listings that a file must be missing from if the directory never stays the same during one."""
@@ -34,6 +35,7 @@ _GRAIN = 100_000_000
 _COARSE_GRAIN = 2_100_000_000
 _SECOND = 1_000_000_000
 _SORTED_AT_ONCE = 5000
+_MEASURED_AT_ONCE = 2000
 _TEMPORARY = 36 * 3600
 
 
@@ -90,12 +92,15 @@ def is_racy(modified: int, now: int) -> bool:
     return now - modified < grain
 
 
-def look(tree: Tree, path: str, mailbox: int, full: bool) -> Sighting | None:
+def look(
+    tree: Tree, path: str, mailbox: int, full: bool, helpers: Helpers | None = None
+) -> Sighting | None:
     """
     Compare the directories of a mailbox with the record; None if the record has no such mailbox.
 
     @param path: of the database
     @param full: list C{cur} too
+    @param helpers: who may measure many messages
     @raise OSError: nothing can be said, above all not that anything is gone (DS-11)
     """
     known: dict[str, int] = {}
@@ -111,7 +116,7 @@ def look(tree: Tree, path: str, mailbox: int, full: bool) -> Sighting | None:
     finally:
         connection.close(True)
     with tree.open(box.directory) as top:
-        return _Look(tree, box, known, full or not box.adopted).run(top)
+        return _Look(tree, box, known, full or not box.adopted, helpers).run(top)
 
 
 def _in_order(names: Sequence[str]) -> Iterable[str]:
@@ -123,7 +128,15 @@ def _in_order(names: Sequence[str]) -> Iterable[str]:
 
 
 class _Look:
-    def __init__(self, tree: Tree, box: index.Box, known: dict[str, int], full: bool) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        box: index.Box,
+        known: dict[str, int],
+        full: bool,
+        helpers: Helpers | None,
+    ) -> None:
+        self.helpers = helpers
         self.tree = tree
         self.disk: Disk = tree.disk
         self.box = box
@@ -186,6 +199,9 @@ class _Look:
 
     def _compare(self, cur: int, names: set[str]) -> None:
         known = self.known
+        if not known and len({base_of(name) for name in names}) == len(names):
+            self._all_arrived(cur, sorted(names))
+            return
         # Not as one operation on sets: other threads could not run meanwhile.
         strange = [name for name in names if name not in known]
         missing = {name for name in known if name not in names}
@@ -226,6 +242,25 @@ class _Look:
             if not wanted or steady:
                 break
         self.vanished = sorted((self.known[name], name) for name in wanted.values())
+
+    def _all_arrived(self, cur: int, names: Sequence[str]) -> None:
+        """
+        The first look at a mailbox, in which each message has a base of its own.
+        """
+        if self.helpers is not None:
+            asked, names = names, [name for name in names if ",W=" in name]
+            told = set(names)
+            unknown = [name for name in asked if name not in told]
+            for at in range(0, len(unknown), _MEASURED_AT_ONCE):
+                part = unknown[at : at + _MEASURED_AT_ONCE]
+                found = self.helpers.ask("size", self.tree, self.box.directory, part)
+                for name, value in zip(part, found, strict=True):
+                    if isinstance(value, tuple):
+                        self.arrivals.append(Arrival(False, name, *value))
+                    else:
+                        self._arrived(cur, name, in_new=False)
+        for name in names:
+            self._arrived(cur, name, in_new=False)
 
     def _arrived(self, at: int, name: str, in_new: bool, rename: bool = False) -> None:
         try:

@@ -391,7 +391,12 @@ class SharedMailbox:
         account = self.account
         start = account.seconds()
         sighting = await account.in_thread(
-            look, account.tree, account.ledger.path, self.box.id, full
+            look,
+            account.tree,
+            account.ledger.path,
+            self.box.id,
+            full,
+            account.accounts.helpers,
         )
         if sighting is None:
             self.gone = True

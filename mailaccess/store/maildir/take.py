@@ -19,7 +19,7 @@ import time
 from mailaccess.errors import LimitReached
 from mailaccess.interfaces import KEYWORD_BIT
 from mailaccess.store.disk import Tree
-from mailaccess.store.maildir import dovecot, index, uidlist
+from mailaccess.store.maildir import dovecot, firsttake, index, uidlist
 from mailaccess.store.maildir.columns import Row
 from mailaccess.store.maildir.filename import base_of, flags_of, unique
 from mailaccess.store.maildir.index import Box
@@ -131,6 +131,8 @@ class Take(Job):
 
     def _add(self, ledger: Ledger, box: Box, modseq: int) -> list[Row]:
         sighting = self.sighting
+        if firsttake.is_simple(ledger, box, sighting):
+            return firsttake.add(ledger, box, sighting, modseq, _learn)
         listed = dict(sighting.before.uids) if sighting.adopting and sighting.before else {}
         listed = {base: uid for base, uid in listed.items() if uid < box.uid_next}
         since = ledger.index.names(box.id, [(sighting.uid_next, 2**32)])

@@ -124,7 +124,12 @@ def _behind_starttls(probe: Probe, name: str, half: str, what: str) -> Finding:
         start = f"{it.tag()} {it.tls}" if isinstance(it, IMAP) else it.tls
         line = f"{start}\r\n{before}"
         it.wire.raw(line.encode("ascii"), line.replace("\r\n", " CRLF "))
-        reply = it.answer("p1") if isinstance(it, IMAP) else it.answer()
+        try:
+            reply = it.answer("p1") if isinstance(it, IMAP) else it.answer()
+        except Gone:
+            if it.wire.ended:
+                return Finding(name, OK, f"{what} ended the connection")
+            raise
         if reply.kind != "ok":
             return Finding(name, WARN, f"{it.tls} is refused: {reply.text}")
         try:

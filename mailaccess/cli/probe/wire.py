@@ -77,6 +77,7 @@ class Wire:
     A connection. Lines go both ways; secrets never get into the transcript.
 
     @ivar transcript: what was said, shared with other connections
+    @ivar ended: the server closed the connection
     """
 
     def __init__(self, target: Target, transcript: list[Said]) -> None:
@@ -85,6 +86,7 @@ class Wire:
         """
         self.target = target
         self.transcript = transcript
+        self.ended = False
         self._buffer = b""
         try:
             self._socket: socket.socket = socket.create_connection(
@@ -125,6 +127,7 @@ class Wire:
             except OSError as error:
                 raise Gone("no answer" if isinstance(error, TimeoutError) else str(error)) from None
             if not data:
+                self.ended = True
                 self.transcript.append(Said("*", "the server closed the connection"))
                 raise Gone("the server closed the connection")
             self._buffer += data

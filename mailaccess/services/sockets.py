@@ -22,6 +22,8 @@ from ipaddress import ip_address
 import attrs
 from twisted.python.systemd import ListenFDs
 
+from .activation import AT_START
+
 PREFIX = "systemd:"
 UNIX = "unix:"
 
@@ -49,6 +51,8 @@ class Inherited:
         Those of this process.
         """
         found = ListenFDs.fromEnvironment()
+        if not found.inheritedDescriptors():
+            found = AT_START
         return cls(found.inheritedDescriptors(), found.inheritedNamedDescriptors())
 
     def socket(self, address: str, listener: str) -> socket.socket:

@@ -6,6 +6,7 @@ C{mailaccess quota} tells.
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,18 @@ def test_the_command_counts_anew(place: Path, capsys: pytest.CaptureFixture[str]
     assert (place / "amy" / "maildirsize").read_text().split() == ["100S", "120", "3"]
     (place / "amy" / "new" / "late").write_bytes(b"x: y\n\n")
     assert told(capsys, place / "m.toml", "amy")[1].startswith("amy: 132 B of 100 B, 4 ")
+
+
+def test_a_mailbox_that_another_program_removed_counts_until_then(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for below in ("cur", "new", "tmp"):
+        (place / "amy" / ".Work" / below).mkdir(parents=True)
+    (place / "amy" / ".Work" / "new" / "1.a").write_bytes(b"x: y\n\n")
+    assert ", 4 of " in told(capsys, place / "m.toml", "amy", "--recalculate")[1]
+    shutil.rmtree(place / "amy" / ".Work")
+    assert ", 4 of " in told(capsys, place / "m.toml", "amy")[1]
+    assert ", 3 of " in told(capsys, place / "m.toml", "amy", "--recalculate")[1]
 
 
 def test_all_are_told_and_what_cannot_be_is(

@@ -63,8 +63,8 @@ def holding(disk: Disk, path: str) -> Holding:
 
 def recount(disk: Disk, path: str, allowance: Allowance | None) -> None:
     """
-    Take in all that there is, add it up, and write C{maildirsize} if there are limits. The account
-    may be in use.
+    Take in all that there is, forget mailboxes that are gone, add it up, and write C{maildirsize}
+    if there are limits. The account may be in use.
 
     @param allowance: None for that of C{maildirsize}
     @raise mailaccess.errors.Refused: it could not be done
@@ -79,7 +79,7 @@ def recount(disk: Disk, path: str, allowance: Allowance | None) -> None:
         ledger.recover()
         for _, directory in places.directories(disk, tree):
             fsck_mend.take_in(ledger, directory)
-        fsck_mend.done(ledger.run([fsck_mend.MendAccount({"used"})]))
+        fsck_mend.done(ledger.run([fsck_mend.MendAccount({"directory", "used"})]))
     finally:
         ledger.close()
     if allowance is None:

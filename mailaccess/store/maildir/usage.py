@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import DeferredLock
 
 from mailaccess.errors import NoSuchMailbox, OverQuota
+from mailaccess.store import names
 from mailaccess.store.disk import Tree
 from mailaccess.store.maildir import index, maildirsize, places
 from mailaccess.store.maildir.index import Index
@@ -151,18 +152,30 @@ def changed(tree: Tree, path: str) -> list[str]:
         connection.close(True)
     seen = {directory: (new, cur) for directory, new, cur, adopted in rows if adopted}
     found = []
-    for name, directory in places.directories(tree.disk, tree):
-        top = os.path.join(tree.path, directory)
-        try:
-            times = (
-                os.stat(os.path.join(top, "new"), follow_symlinks=False).st_mtime_ns,
-                os.stat(os.path.join(top, "cur"), follow_symlinks=False).st_mtime_ns,
-            )
-        except FileNotFoundError:
-            times = 0, 0
-        if seen.get(directory) != times:
-            found.append(name)
-    return found
+    with tree.open() as at:
+        for directory in ["", *tree.disk.listdir(at)]:
+            if directory[:1] not in ("", "."):
+                continue
+            known = seen.get(directory)
+            if known is None:
+                # Only of those that are new here it has to be found out what they are.
+                there = not directory or places.is_mailbox(tree.disk, directory, at)
+            else:
+                there = known != _times(os.path.join(tree.path, directory))
+            name = names.name_of(directory) if there else None
+            if name is not None:
+                found.append(name)
+    return sorted(found)
+
+
+def _times(top: str) -> tuple[int, int]:
+    try:
+        return (
+            os.stat(f"{top}/new", follow_symlinks=False).st_mtime_ns,
+            os.stat(f"{top}/cur", follow_symlinks=False).st_mtime_ns,
+        )
+    except FileNotFoundError:
+        return 0, 0
 
 
 def keep_size(tree: Tree, allowance: Allowance, messages: int) -> None:

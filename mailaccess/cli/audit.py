@@ -76,7 +76,7 @@ def _as_text(rows: Sequence[Row]) -> Iterator[str]:
     names = must_change(rows)
     if names:
         yield ""
-        yield f"others could read the password of: {', '.join(names)}"
+        yield from kept.names_lines("others could read the password of:", names)
 
 
 command = Command(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+import textwrap
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable, Sequence
@@ -23,8 +24,9 @@ from mailaccess.services.settings import Settings
 
 from .command import Failed
 
+WIDTH = 100
 WIDEST = 40
-"""Characters of one cell of a table."""
+"""Characters of one cell of a table; the last one has no bound."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -83,7 +85,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     """
     Lines with columns below one another; the last one as long as it is.
     """
-    texts = [list(head), *([_cell(each) for each in row] for row in rows)]
+    texts = [list(head), *([*map(_cell, row[:-1]), str(row[-1])] for row in rows)]
     widths = [max(len(row[at]) for row in texts) for at in range(len(head))]
     return [
         "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -94,6 +96,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
 def _cell(value: object) -> str:
     text = str(value) if value != "" else "-"
     return text if len(text) <= WIDEST else text[: WIDEST - 3] + "..."
+
+
+def names_lines(before: str, names: Iterable[str]) -> list[str]:
+    """
+    Names, as many to a line as there is room for.
+    """
+    text = f"{before} {', '.join(names)}"
+    return textwrap.wrap(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def print_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

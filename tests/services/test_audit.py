@@ -22,7 +22,7 @@ from twisted.logger import capturedLogs, globalLogPublisher
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
 from mailaccess.auth.linked import LinkedPortal
-from mailaccess.cli.kept import since_argument, table
+from mailaccess.cli.kept import names_lines, since_argument, table
 from mailaccess.errors import DirectoryUnavailable
 from mailaccess.interfaces import IPOP3User
 from mailaccess.policy.attempt import Attempt, Result
@@ -475,9 +475,13 @@ def test_since_is_a_time_or_a_day() -> None:
 
 
 def test_a_table_stays_readable_whatever_stands_in_it() -> None:
-    lines = table(("user", "client"), [("amy", ""), ("b" * 100, "x")])
-    assert lines[1].split() == ["amy", "-"]
-    assert max(map(len, lines)) < 50
+    rule = "cleartext = refuse (/etc/mailaccess/mailaccess.toml:14)"
+    lines = table(("user", "client", "rule"), [("amy", "", rule), ("b" * 100, "x", "y")])
+    assert lines[1].split(maxsplit=2) == ["amy", "-", rule]
+    assert len(lines[2]) < 60
+    names = names_lines("of:", (f"u-{at}" for at in range(100)))
+    assert max(map(len, names)) <= 100
+    assert " ".join(names).split()[1:] == [*(f"u-{at}," for at in range(99)), "u-99"]
 
 
 def test_mechanisms_that_hide_the_password_expose_nothing() -> None:

@@ -191,6 +191,11 @@ def test_the_shadow_says_who_would_be_cut_off_and_changes_nothing(
     live.process.send_signal(signal.SIGHUP)
     live.wait_for(f"policy={fingerprint(changed)}")
     assert "nobody would notice" in said(capsys, "shadow", str(site))
+    (site.parent / "next.toml").write_text("[[listener]")
+    live.process.send_signal(signal.SIGHUP)
+    live.wait_for("event=shadow-broken")
+    assert " OK " in visit(live, "reporting", "PLAIN", "amy", tls="1.3")
+    (site.parent / "next.toml").write_text(changed)
     assert len(kept(capsys, "shadow", site, 2, "--all")) == 2
 
 

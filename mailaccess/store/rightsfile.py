@@ -171,10 +171,10 @@ class RightsFile:
         problems = wrong.problems if isinstance(wrong, BadLines) else [f"0: {wrong!r}"]
         for problem in problems[:_MAX_REPORTED]:
             log.error(
-                "{path}:{problem}; {prefix} is closed to everybody until that is mended",
+                "{path}:{reason}; {prefix} is closed to everybody until that is mended",
                 event="rights-broken",
                 path=self._path,
-                problem=problem,
+                reason=problem,
                 prefix=self._prefix,
             )
 

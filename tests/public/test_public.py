@@ -5,11 +5,11 @@ Public folders, as clients see them.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import attrs
 import pytest
 from twisted.internet.error import ConnectionDone
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from mailaccess.store.quota import Allowance
@@ -245,9 +245,14 @@ async def closed_by(hall: Hall, *lines: str) -> None:
     assert await wire.ok(b'LIST "" *') == [b'* LIST (\\HasNoChildren) "/" INBOX']
 
 
-async def test_a_broken_file_closes(hall: Hall, caplog: Any) -> None:
+async def test_a_broken_file_closes_and_the_log_names_the_line(hall: Hall) -> None:
     """One wrong line may be the one that was to take rights away."""
-    await closed_by(hall, "Public/* anyone lr", "Public/News user:amy -lq")
+    with capturedLogs() as logged:
+        await closed_by(hall, "Public/* anyone lr", "Public/News user:amy -lq")
+    (event,) = [each for each in logged if each.get("event") == "rights-broken"]
+    assert event["path"] == str(hall.rights)
+    assert event["prefix"] == "Public/"
+    assert event["reason"].startswith("2: 'q' is no right")
 
 
 async def test_a_missing_file_closes(hall: Hall) -> None:

@@ -56,7 +56,7 @@ def link_facts(transport: object) -> TLSFacts | None:
         bits=connection.get_cipher_bits() or 0,
         certificate="" if certificate is None else _subject(certificate),
         names=() if certificate is None else _names(certificate),
-        bindings=BINDINGS.get(version, ()),
+        bindings=_bindings(connection, version),
     )
 
 
@@ -81,16 +81,32 @@ def channel_binding(transport: object, kind: str) -> bytes | None:
     if kind == EXPORTER:
         return connection.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
     certificate = connection.get_certificate(as_cryptography=True)
-    if certificate is None:
-        return None
-    try:
-        algorithm = certificate.signature_hash_algorithm
-    except UnsupportedAlgorithm:
-        return None
-    if algorithm is None:  # Ed25519 and the like: RFC 5929 does not say what to do
+    algorithm = _algorithm(certificate)
+    if certificate is None or algorithm is None:
         return None
     weak = isinstance(algorithm, hashes.MD5 | hashes.SHA1)
     return certificate.fingerprint(hashes.SHA256() if weak else algorithm)
+
+
+def _bindings(connection: SSL.Connection, version: str) -> tuple[str, ...]:
+    """
+    Only what can be had: what is offered has to work (TLS-20).
+    """
+    there = BINDINGS.get(version, ())
+    if _algorithm(connection.get_certificate(as_cryptography=True)) is None:
+        return tuple(each for each in there if each != END_POINT)
+    return there
+
+
+def _algorithm(certificate: x509.Certificate | None) -> hashes.HashAlgorithm | None:
+    """
+    The hash of a certificate's signature; none of Ed25519 and the like, of which RFC 5929 section 4
+    does not say what to do.
+    """
+    try:
+        return certificate.signature_hash_algorithm if certificate is not None else None
+    except UnsupportedAlgorithm:
+        return None
 
 
 def _handle(transport: object) -> SSL.Connection | None:

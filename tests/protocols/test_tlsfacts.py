@@ -127,6 +127,17 @@ def test_what_binds_nothing_is_not_given() -> None:
     assert channel_binding(odd, "tls-exporter") is not None
 
 
+@pytest.mark.parametrize(("version", "there"), [("TLSv1.2", ()), ("TLSv1.3", ("tls-exporter",))])
+def test_a_certificate_that_binds_nothing_is_not_offered_for_it(
+    version: str, there: tuple[str, ...]
+) -> None:
+    """TLS-20, POL-02: with TLS 1.2 and Ed25519 there is no mechanism with -PLUS."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    facts = link_facts(Pair(version, certificate(key, None, "server"), key))
+    assert facts is not None
+    assert facts.bindings == there
+
+
 def test_plus_is_offered_where_there_is_something_to_bind_to() -> None:
     """TLS-20, POL-02"""
     policy = TLSPolicy({"imap": ListenerRule()})

@@ -55,9 +55,11 @@ def _run(chosen: Namespace) -> int:
     except NotReadable as error:
         raise Failed(str(error)) from None
     quotas, worst = Quotas(settings.quota), WITHIN
+    nobodys = {each.prefix for each in settings.namespace}
     for name, path in maildirs_of(settings, chosen.account):
         try:
-            stated = _stated(people, quotas, name)
+            # What many share keeps to its maildirsize alone.
+            stated = None if name in nobodys else _stated(people, quotas, name)
             found = _held(path, stated, recalculate=chosen.recalculate)
         except (OSError, apsw.Error, Refused, ValueError) as error:
             text = error.detail if isinstance(error, Refused) else str(error)

@@ -180,6 +180,19 @@ def test_a_mailbox_that_another_program_removed_counts_until_then(
     assert ", 3 of " in told(capsys, place / "m.toml", "amy", "--recalculate")[1]
 
 
+def test_public_folders_keep_to_their_maildirsize_alone(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for below in ("cur", "new", "tmp"):
+        (place / "public" / below).mkdir(parents=True)
+    more = f'[[namespace]]\nprefix = "Public/"\npath = "{place}/public"\nread_only = true\n'
+    (place / "m.toml").write_text(site(place) + more + '[[quota]]\nstorage = "1K"\n')
+    assert "(no limits)" in told(capsys, place / "m.toml", "Public/")[1]
+    (place / "public" / "maildirsize").write_text("7C\n0 0\n")
+    assert "0 of 7 messages" in told(capsys, place / "m.toml", "Public/")[1]
+    assert "80 B of 1.0 kB" in told(capsys, place / "m.toml", "bob")[1]
+
+
 def test_all_are_told_and_what_cannot_be_is(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -169,6 +169,11 @@ async def test_what_may_not_be_seen_is_answered_like_what_is_not_there(hall: Hal
             await wire.ok(b"SELECT Public/Open")
             answers.append([x.replace(name, b"X") for x in await wire.send(command % name)])
         assert answers[0] == answers[1], command
+        if not command.startswith((b"CREATE", b"RENAME")):
+            # The words of a mailbox of one's own that is missing.
+            await wire.ok(b"SELECT Public/Open")
+            lines = await wire.send(command % b"Missing")
+            assert [x.replace(b"Missing", b"X") for x in lines] == answers[0], command
 
 
 async def test_groups_users_and_what_is_taken_away(hall: Hall) -> None:

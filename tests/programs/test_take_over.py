@@ -445,6 +445,17 @@ def test_unique_ids_that_dovecot_saved_come_before_its_form(home: Path, desk: De
     assert unique_ids(person, ours(desk.server, person)) == ids
 
 
+def test_a_dovecot_that_names_folders_in_utf_8(home: Path, desk: Desk) -> None:
+    """Names, UIDs and subscriptions are the same, though directories are named otherwise."""
+    person = desk.person
+    with dovecot_with(home, person, "mail_location = maildir:~:UTF-8") as place:
+        fill(person, place)
+        before = marks(person, place)
+    assert (person.home / ".Entwürfe" / "dovecot-uidlist").exists()
+    assert marks(person, ours(desk.server, person)) == before
+    assert person.folder("Entwürfe").is_dir()
+
+
 def test_mail_that_dovecot_compressed_is_told_before(home: Path, desk: Desk) -> None:
     """Nobody could read it here."""
     person = desk.person

@@ -19,19 +19,6 @@ from zope.interface import Attribute, Interface
 
 
 @attrs.frozen
-class Ground:
-    """
-    Why somebody is in: what is looked at again while a session lasts (AUTH-12).
-
-    @ivar name: canonical name by which the source of users found them
-    @ivar mark: L{Identity.mark} of the password that was right; empty if it was no password
-    """
-
-    name: str
-    mark: str = attrs.field(default="", repr=False)
-
-
-@attrs.frozen
 class Identity:
     """
     What a checker knows of somebody whose credentials were right. It is the avatar id.
@@ -40,11 +27,9 @@ class Identity:
     @ivar home: directory of the user's mail, or empty for the site's template
     @ivar fields: what else the record says (policy attributes, quota, protocols), lower-case keys
     @ivar source: the checker, for the log
-    @ivar actor: canonical name of whoever acts as this user by a right to do so; empty for
-        themselves
-    @ivar mark: something that changes when the password does, as C{KIND=VALUE}; empty where that
-        cannot be seen
-    @ivar grounds: set by the guard: of the one who logged in, then of the one they act as
+    @ivar actor: canonical name of whoever acts as this user by a right; empty for themselves
+    @ivar mark: changes when the password does, C{KIND=VALUE}; empty where that cannot be seen
+    @ivar grounds: set by the guard, a C{Ground} of who logged in, then of whom they act as
     """
 
     name: str
@@ -53,7 +38,7 @@ class Identity:
     source: str = ""
     actor: str = ""
     mark: str = attrs.field(default="", repr=False, eq=False)
-    grounds: Sequence[Ground] = attrs.field(default=(), repr=False, eq=False)
+    grounds: Sequence[Any] = attrs.field(default=(), repr=False, eq=False)
 
 
 class IMailLogin(ICredentials):
@@ -68,14 +53,6 @@ class IMailLogin(ICredentials):
     authorization: str = Attribute("str: who to act as, empty for the same")
 
 
-class IPasswordLogin(IMailLogin):
-    """
-    A name and a password.
-    """
-
-    secret: bytes = Attribute("bytes: the password as it came, never logged or shown by repr")
-
-
 class IChecksPasswords(Interface):
     """
     One source of users in a chain.
@@ -87,8 +64,7 @@ class IChecksPasswords(Interface):
         """
         The user's identity.
 
-        @raise mailaccess.errors.AuthenticationFailed: unknown name or wrong password; after the
-            same time
+        @raise mailaccess.errors.AuthenticationFailed: unknown or wrong, after the same time
         @raise mailaccess.errors.DirectoryUnavailable: it could not be found out
         @raise mailaccess.errors.Refused: as it says (expired, locked)
         """

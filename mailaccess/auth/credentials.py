@@ -11,10 +11,9 @@ import attrs
 from twisted.cred.credentials import IUsernamePassword
 from zope.interface import implementer
 
-from ..interfaces import IPasswordLogin
 from ..policy.link import Link
 from ..policy.mechanism import Mechanism
-from .interfaces import IChallengeLogin
+from .interfaces import IChallengeLogin, IPasswordLogin
 
 
 @implementer(IPasswordLogin, IUsernamePassword)

@@ -43,12 +43,13 @@ from ..errors import (
     PasswordExpired,
     Refused,
 )
-from ..interfaces import Ground, Identity, IKnowsPeople, IMailLogin
+from ..interfaces import Identity, IKnowsPeople, IMailLogin
 from ..policy.attempt import Attempt, Result, Witness
 from ..policy.link import Link
 from ..policy.mechanism import Mechanism
 from ..policy.tls import Decision, Person, TLSPolicy
 from .gate import AccountGate
+from .interfaces import Ground
 from .masters import Masters
 from .names import BadName, canonical_name
 from .passwords import ScramKeys

@@ -1,16 +1,38 @@
 """
-What credentials other than passwords are, and what a source of users may have to check them with.
+What credentials are, and what a source of users may have to check them with.
 
-Beside L{mailaccess.interfaces}, which has passwords.
+Beside L{mailaccess.interfaces}, which has what every source of users has.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import attrs
 from zope.interface import Attribute, Interface
 
 from ..interfaces import Identity, IMailLogin
+
+
+@attrs.frozen
+class Ground:
+    """
+    Why somebody is in: what is looked at again while a session lasts (AUTH-12).
+
+    @ivar name: canonical name by which the source of users found them
+    @ivar mark: L{Identity.mark} of the password that was right; empty if it was no password
+    """
+
+    name: str
+    mark: str = attrs.field(default="", repr=False)
+
+
+class IPasswordLogin(IMailLogin):
+    """
+    A name and a password.
+    """
+
+    secret: bytes = Attribute("bytes: the password as it came, never logged or shown by repr")
 
 
 class IChallengeLogin(IMailLogin):

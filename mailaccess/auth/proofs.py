@@ -22,12 +22,13 @@ from typing import Any
 import attrs
 
 from ..errors import AuthenticationFailed, MechanismRefused
-from ..interfaces import Ground, Identity, IMailLogin, IPasswordLogin
+from ..interfaces import Identity, IMailLogin
 from ..policy.link import Link
 from ..policy.mechanism import Coverage, Mechanism, Needs
 from .coverage import coverage_of
 from .holders import Holders
 from .interfaces import (
+    Ground,
     IAnonymousLogin,
     ICertificateLogin,
     IChallengeLogin,
@@ -35,6 +36,7 @@ from .interfaces import (
     IKeysLogin,
     IKnowsKeys,
     IKnowsSecrets,
+    IPasswordLogin,
     ITokenLogin,
 )
 from .names import BadName, BadPassword, canonical_name, prepare_password

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from ..errors import AccountGone, AuthorizationFailed, SessionEnded
-from ..interfaces import Ground, Identity
+from ..interfaces import Identity
 from ..policy.link import Link
 from ..policy.mechanism import Mechanism
 from .guard import GuardedChecker, refusal
-from .interfaces import IFollowsUsers
+from .interfaces import Ground, IFollowsUsers
 
 Ask = Callable[[str], Awaitable[Identity | None]]
 """How somebody stands now, by canonical name; None where it cannot be told."""

@@ -20,6 +20,7 @@ from zope.interface.verify import verifyObject
 from mailaccess.auth.credentials import PasswordLogin
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
+from mailaccess.auth.interfaces import IPasswordLogin
 from mailaccess.auth.linked import LinkedPortal
 from mailaccess.auth.throttle import Throttle
 from mailaccess.errors import (
@@ -32,7 +33,7 @@ from mailaccess.errors import (
     PasswordExpired,
     Refused,
 )
-from mailaccess.interfaces import Identity, IPasswordLogin
+from mailaccess.interfaces import Identity
 from mailaccess.policy.link import Layer, Link
 from mailaccess.policy.mechanism import LOGIN, LOGIN_COMMAND, PLAIN, USER_PASS, Mechanism
 from mailaccess.policy.tls import ListenerRule, TLSPolicy, Verdict

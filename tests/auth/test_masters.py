@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 from mailaccess.auth.credentials import APOPLogin, PasswordLogin
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
+from mailaccess.auth.interfaces import Ground
 from mailaccess.auth.masters import Masters
 from mailaccess.auth.passwdfile import PasswordFile
 from mailaccess.auth.passwords import Limits
@@ -28,7 +29,7 @@ from mailaccess.errors import (
     MustEncrypt,
     Refused,
 )
-from mailaccess.interfaces import Ground, Identity
+from mailaccess.interfaces import Identity
 from mailaccess.policy.link import Layer, Link
 from mailaccess.policy.mechanism import APOP, LOGIN_COMMAND, PLAIN, USER_PASS, Mechanism
 from mailaccess.policy.tls import ListenerRule, TLSPolicy, Verdict

@@ -22,7 +22,7 @@ from mailaccess.auth.cache import CachedChecker
 from mailaccess.auth.chain import CheckerChain, Entry
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
-from mailaccess.auth.interfaces import IFindsUsers, IFollowsUsers
+from mailaccess.auth.interfaces import Ground, IFindsUsers, IFollowsUsers
 from mailaccess.auth.passwords import make
 from mailaccess.auth.rights import Rights
 from mailaccess.auth.standing import asker, look_again
@@ -36,7 +36,7 @@ from mailaccess.errors import (
     Refused,
     SessionEnded,
 )
-from mailaccess.interfaces import Ground, IChecksPasswords, Identity, IKnowsPeople
+from mailaccess.interfaces import IChecksPasswords, Identity, IKnowsPeople
 from mailaccess.policy.link import Layer, Link
 from mailaccess.policy.mechanism import PLAIN
 from mailaccess.policy.tls import ListenerRule, TLSPolicy, Verdict

@@ -87,13 +87,23 @@ async def test_a_use_goes_along_with_a_new_name(site: Site) -> None:
     await account.rename("Sent", "Gesendet")
     await account.rename("Papers", "Files")
     assert await uses(account) == {"Gesendet": SENT, "Files/Old": ARCHIVE}
-    await account.create("Sent")
-    assert (await uses(account))["Gesendet"] == SENT
-    assert "Sent" not in await uses(account)
     await account.delete("Gesendet")
-    assert (await uses(account))["Sent"] == SENT
     await account.create("Gesendet")
-    assert (await uses(account))["Sent"] == SENT
+    assert await uses(account) == {"Files/Old": ARCHIVE}
+
+
+async def test_a_new_mailbox_takes_back_the_use_that_its_name_says(site: Site) -> None:
+    """Who puts C{Sent} away as C{Sent 2025} goes on with a new C{Sent}; what was given stays."""
+    account = await site.account()
+    await account.create("Sent")
+    await account.create_for("Mine", [DRAFTS])
+    await account.rename("Sent", "Sent 2025")
+    await account.rename("Sent 2025", "Old/Sent 2025")
+    await account.rename("Mine", "Ours")
+    assert await uses(account) == {"Old/Sent 2025": SENT, "Ours": DRAFTS}
+    await account.create("Drafts")
+    await account.create("Sent")
+    assert await uses(account) == {"Sent": SENT, "Ours": DRAFTS}
 
 
 async def test_what_is_thrown_away_has_no_use_any_more(site: Site) -> None:
@@ -153,10 +163,10 @@ def test_a_file_of_uses_may_say_anything(site: Site) -> None:
     account_directory = site.maildir() / "mailaccess"
     account_directory.mkdir()
     (account_directory / "uses").write_bytes(
-        b".A\t\\Sent \\Huh\n\xff\n.B\n\t\n.C\t\\All\n.D\t\\Trash"
+        b".A\t\\Sent \\Huh\n\xff\n.B\n\t\n.C\t\\All ~\n.D\t~\\Trash"
     )
     tree = Tree(site.disk, str(site.maildir()))
-    assert given.load(tree) == {".A": (SENT,), ".D": (TRASH,)}
+    assert given.load(tree) == {".A": (SENT,), ".D": (f"~{TRASH}",)}
 
 
 # ---- folders of the site ---------------------------------------------------------------------

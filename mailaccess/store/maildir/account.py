@@ -372,7 +372,7 @@ class MaildirAccount:
         """
         With those above it.
         """
-        await self.submit(folders.Create(name))
+        await self.submit(folders.Create(name, site=self.options.folders))
 
     async def create_for(self, name: str, uses: Collection[str]) -> None:
         """

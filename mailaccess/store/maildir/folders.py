@@ -109,11 +109,20 @@ class Create(Job):
 
     @ivar exist_ok: it may be there already
     @ivar uses: what it is for; whatever had one of them loses it
+    @ivar site: says what a mailbox is for by its name, which takes only what another mailbox has
+        from the name it had
     """
 
-    def __init__(self, name: str, exist_ok: bool = False, uses: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        exist_ok: bool = False,
+        uses: Sequence[str] = (),
+        site: SiteFolders = DEFAULT,
+    ) -> None:
         self.name = name
         self.uses = tuple(uses)
+        self.site = site
         self._given: given.Given | None = None
         self.directory = names.directory_of(name)
         self.exist_ok = exist_ok
@@ -137,8 +146,10 @@ class Create(Job):
 
     def _give(self, ledger: Ledger) -> None:
         before = given.load(ledger.tree)
+        said = uses_of([self.name], {}, self.site).get(self.name, [])
+        lost = {*self.uses, *(given.KEPT + each for each in [*self.uses, *said])}
         after = {
-            directory: tuple(each for each in uses if each not in self.uses)
+            directory: tuple(each for each in uses if each not in lost)
             for directory, uses in before.items()
             if directory not in self._made
         }
@@ -328,9 +339,10 @@ class Rename(Job):
         after = dict(before)
         for old, new in moves:
             after.pop(new, None)
-            kept = uses.get(names.name_of(old) or "", ())
+            said = uses.get(names.name_of(old) or "", ())
+            kept = before.get(old) or tuple(given.KEPT + each for each in said)
             if kept and not trashed:
-                after[new] = tuple(kept)
+                after[new] = kept
         if after != before:
             self._given = before
             given.save(ledger.tree, after)

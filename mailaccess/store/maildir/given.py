@@ -18,7 +18,12 @@ FURNISHED = "furnished"
 _LARGEST = 4 * 1024 * 1024
 
 Given = dict[str, tuple[str, ...]]
-"""Uses by directory."""
+"""Uses by directory; those that are only kept from an old name begin with L{KEPT}."""
+
+KEPT = "~"
+"""
+Before a use that a mailbox has from the name it had: a new mailbox of such a name takes it over.
+"""
 
 
 def load(tree: Tree) -> Given:
@@ -28,7 +33,7 @@ def load(tree: Tree) -> Given:
     given: Given = {}
     for line in _read(tree, USES).split("\n"):
         directory, _, words = line.partition("\t")
-        uses = tuple(each for each in words.split(" ") if each in USUAL)
+        uses = tuple(each for each in words.split(" ") if each.removeprefix(KEPT) in USUAL)
         if uses:
             given[directory] = uses
     return given
@@ -47,7 +52,11 @@ def by_name(given: Given) -> dict[str, tuple[str, ...]]:
     The same by the names of mailboxes.
     """
     found = ((names.name_of(directory), uses) for directory, uses in given.items())
-    return {name: uses for name, uses in found if name is not None}
+    return {
+        name: tuple(each.removeprefix(KEPT) for each in uses)
+        for name, uses in found
+        if name is not None
+    }
 
 
 def furnished(tree: Tree) -> list[str]:

@@ -47,6 +47,12 @@ from .links import link_of
 from .tlsfacts import channel_binding
 
 
+class Unasked(Refused):
+    """
+    A password came where none was asked for, and nobody looked at it.
+    """
+
+
 class TLSPolicyMixin:
     """
     For a L{twisted.internet.protocol.Protocol}, ours or somebody else's: the facts of its
@@ -114,7 +120,7 @@ class TLSPolicyMixin:
         @param refused: the refusal that came before it, if any
         """
         if mechanism.exposes is Exposes.PASSWORD and not self.link.private:
-            why = refused or AuthenticationFailed(detail="sent in a command that makes no sense")
+            why = refused or Unasked(detail="in a command that makes no sense, or out of turn")
             self.entrance.note_refusal(why, self.link, self.number, mechanism, name, sent=True)
 
     def linked_portal(self, mechanism: Mechanism) -> LinkedPortal:
@@ -343,9 +349,11 @@ class Entrance:
         witness, policy = self.guard.witness, self.guard.policy
         if witness is not None:
             decision = refused.decision or policy.decide(link, mechanism)
-            failed = isinstance(refused, AuthenticationFailed)
-            looked = Result.WRONG if failed else Result.UNKNOWN
-            result = looked if decision.allowed else Result.UNCHECKED
+            result = Result.UNKNOWN
+            if isinstance(refused, Unasked) or not decision.allowed:
+                result = Result.UNCHECKED
+            elif isinstance(refused, AuthenticationFailed):
+                result = Result.WRONG
             if isinstance(refused, DirectoryUnavailable):
                 result = Result.UNKNOWN
             facts = self.service, link, mechanism, name, decision, result

@@ -71,10 +71,11 @@ def said(
         ("pop3", REFUSE, [b"AUTH PLAIN " + PLAIN], "refused", True),
         ("pop3", REFUSE, [b"AUTH PLAIN"], "refused", False),
         ("pop3", ALLOW, [b"USER amy", b"PASS secret"], "login", True),
-        ("imap", REFUSE, [b"a LOGIN amy secret x"], "failed", True),
-        ("imap", REFUSE, [b'a LOGIN "amy secret'], "failed", True),
-        ("imap", REFUSE, [b"a AUTHENTICATE PLAIN " + PLAIN + b"!"], "failed", True),
-        ("pop3", REFUSE, [b"PASS secret"], "failed", True),
+        ("imap", REFUSE, [b"a LOGIN amy secret x"], "refused", True),
+        ("imap", REFUSE, [b'a LOGIN "amy secret'], "refused", True),
+        ("imap", REFUSE, [b"a AUTHENTICATE PLAIN " + PLAIN + b"!"], "refused", True),
+        ("pop3", REFUSE, [b"PASS secret"], "refused", True),
+        ("pop3", REFUSE, [b"AUTH PLAIN " + PLAIN + b"!"], "refused", True),
     ],
 )
 def test_a_password_that_others_could_read_is_marked(
@@ -121,6 +122,18 @@ def test_a_response_behind_a_refused_exchange_is_marked(service: str, lines: lis
     refused, sent = said(service, REFUSE, *lines)
     assert (refused["event"], refused["exposed"]) == ("refused", False)
     assert (sent["exposed"], sent["user"]) == (True, "amy")
+
+
+@pytest.mark.parametrize(
+    ("service", "lines"),
+    [
+        ("imap", [b"a LOGIN amy secret", b"b LOGIN amy secret"]),
+        ("pop3", [b"USER amy", b"PASS secret", b"PASS secret"]),
+    ],
+)
+def test_a_password_that_comes_again_is_marked(service: str, lines: list[bytes]) -> None:
+    _, again = said(service, ALLOW, *lines)
+    assert (again["event"], again["exposed"]) == ("refused", True)
 
 
 def test_other_lines_behind_a_refused_exchange_are_not() -> None:

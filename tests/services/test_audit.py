@@ -398,6 +398,23 @@ def test_lookups_for_the_shadow_are_bounded() -> None:
     assert it._asking == 64
 
 
+def test_the_shadow_knows_what_records_say() -> None:
+    """Its rules for groups and the user's own record count as they would."""
+    people = MemoryChecker({}, {"amy": {"groups": "board"}, "bob": {"cleartext": "refuse"}})
+    live = TLSPolicy(LENIENT.listeners)
+    it = shadow(TLSPolicy(LENIENT.listeners, (PersonRule(group="board", minimum_tls="1.3"),)))
+    it.guard = GuardedChecker(live, people, AccountGate(lambda: 0.0))
+    found = {
+        name: [each.rule for each in differs(it, attempt(name, Result.RIGHT, decision=ALLOWED))]
+        for name in ("amy", "bob", "carl")
+    }
+    assert found == {
+        "amy": ["rule for group 'board': minimum_tls = \"1.3\""],
+        "bob": ["for this user: cleartext = refuse"],
+        "carl": [],
+    }
+
+
 def test_refused_strangers_are_looked_up_nowhere() -> None:
     it = shadow(TLSPolicy(LENIENT.listeners, (PersonRule("amy", Verdict.REFUSE),)))
     it.guard = None

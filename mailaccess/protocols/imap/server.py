@@ -204,6 +204,8 @@ class IMAPServer(MailConnection):
                     self._bad(tag, b"unknown command")
                 return tag, None, 0
         if not command.states & self.session.state:
+            if command.spoiled is not None:
+                command.spoiled(self.session, text[at:])
             self._bad(tag, b"not in this state")
             return tag, None, 0
         return tag, command, at

@@ -174,7 +174,13 @@ async def auth(server: POP3Server, arguments: list[bytes]) -> None:
         raise NotPermitted("Mechanism not supported")
     initial = None
     if len(arguments) == 2:
-        initial = b"" if arguments[1] == b"=" else decode_base64(arguments[1])
+        try:
+            initial = b"" if arguments[1] == b"=" else decode_base64(arguments[1])
+        except BadSyntax:
+            if each.mechanism.initial:
+                # What is no base64 may have been a password all the same.
+                server.note_exposure(each.mechanism)
+            raise
 
     async def ask(challenge: bytes) -> bytes:
         server.write(b"+ %b\r\n" % b64encode(challenge))

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 
 from ...errors import AuthenticationFailed, BadSyntax, Refused
 from ...interfaces import IMailLogin
+from ...policy.mechanism import USER_PASS
 from ...wire.framing import Overlong
 from ...wire.pop3 import LineFramer, parse
 from ..connection import MailConnection
@@ -134,6 +135,8 @@ class POP3Server(MailConnection):
                 self._mistake(b"unknown command")
             return None
         if not command.states & self.state:
+            if command.name == "PASS" and rest:
+                self.note_exposure(USER_PASS)
             self._mistake(b"not permitted in this state")
             return None
         if command.raw:

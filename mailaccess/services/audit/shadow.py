@@ -29,6 +29,7 @@ from mailaccess.policy.tls import TLSPolicy
 from ..config import read, read_text
 from ..policies import Network, policy_of, private_layers
 from ..settings import Settings
+from .facts import user_of
 
 log = Logger()
 
@@ -179,7 +180,8 @@ class Shadow:
         if not decision.depends_on_person:
             compare(decision)
         elif attempt.result is Result.UNCHECKED:
-            compare(shadow.policy.decide(link, mechanism, Person(attempt.user)))
+            user = user_of(attempt, self._live.mail.domain)
+            compare(shadow.policy.decide(link, mechanism, Person(user)))
         elif self.guard is not None and self._asking < MOST:
             self._asking += 1
             asked = self.guard.decide(link, mechanism, attempt.user, shadow.policy)

@@ -181,7 +181,7 @@ def test_the_log_has_every_login_and_never_a_password(house: Any) -> None:
         talk.send(b"a LOGIN amy wrongpass", b"b LOGIN amy secret", b"c LOGIN amy secret")
         talk.send(b'd AUTHENTICATE PLAIN "secret')
     seen = [each["event"] for each in events if "event" in each]
-    assert seen == ["connect", "failed", "login"]
+    assert seen == ["connect", "failed", "login", "refused", "refused"]
     text = repr(events)
     assert "wrongpass" not in text
     assert "secret" not in text

@@ -94,6 +94,7 @@ def test_cyrus_services(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         (143, "starttls", "require"),
         (1993, "implicit", "require"),
     ]
+    assert settings.listeners[1].address == ("10.0.0.1",)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_dovecot(
     text: str, clear: list[bool], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """POL-01, POL-07"""
-    text += "auth_mechanisms = plain cram-md5\nssl_min_protocol = TLSv1.2\nprotocols = imap\n"
+    text += "auth_mechanisms = plain cram-md5\nssl_min_protocol = TLSv1\nprotocols = imap\n"
     text += "protocol imap {\n  auth_mechanisms = plain\n}\nremote 10.0.0.0/8 {\n  ssl = no\n}\n"
     settings, lost = carried("dovecot", tmp_path, capsys, text)
     assert [each.label for each in settings.listeners] == ["imap", "imaps"]
@@ -120,7 +121,7 @@ def test_dovecot(
     assert lost == [
         "protocol imap: auth_mechanisms = plain",
         "remote 10.0.0.0/8: ssl = no",
-        "ssl_min_protocol = TLSv1.2",
+        "ssl_min_protocol = TLSv1",
     ]
 
 
@@ -153,6 +154,49 @@ def test_courier(
     assert verdicts(settings, "imap") == clear
     fails_open = "NO" in text and "REQUIRED=1" in text
     assert any("lets everybody in" in each for each in lost) is fails_open
+
+
+def test_dovecot_of_2_4_writes_lists_as_blocks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "dovecot_config_version = 2.4.1\nlisten = 127.0.0.1, ::1\nprotocols {\n  imap = yes\n"
+    text += (
+        "  lmtp = yes\n  pop3 = no\n}\nauth_mechanisms {\n  plain = yes\n  scram-sha-256 = yes\n"
+    )
+    text += "}\nssl_server_request_client_cert = yes\nauth_allow_cleartext = yes\n"
+    settings, lost = carried("dovecot", tmp_path, capsys, text)
+    assert lost == []
+    assert [each.label for each in settings.listeners] == ["imap", "imaps"]
+    for each in settings.listeners:
+        assert each.mechanisms == ("LOGIN command", "PLAIN", "SCRAM-SHA-256")
+        assert each.address == ("127.0.0.1", "::1")
+        assert each.client_certificate == "ask"
+    assert verdicts(settings, "imap")[:2] == [True, True]
+
+
+def test_courier_has_a_port_in_each_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, lost = carried(
+        "courier",
+        tmp_path,
+        capsys,
+        'ADDRESS=0\nPORT=10143\nIMAP_CAPABILITY="IMAP4rev1 AUTH=CRAM-MD5"\n'
+        'IMAP_CAPABILITY_TLS="$IMAP_CAPABILITY AUTH=PLAIN"\nIMAPDSTART=NO\n',
+        "SSLADDRESS=127.0.0.1\nSSLPORT=10993\nIMAPDSSLSTART=YES\nTLS_VERIFYPEER=REQUIREPEER\n",
+        "PORT=10110\nPOP3_STARTTLS=YES\nPOP3_TLS_REQUIRED=1\n",
+        "SSLPORT=192.0.2.1.995\nPOP3DSSLSTART=YES\n",
+    )
+    found = [(it.label, it.port_number, it.tls, it.mechanisms) for it in settings.listeners]
+    assert found == [
+        ("imaps", 10993, "implicit", ("LOGIN command", "CRAM-MD5", "PLAIN")),
+        ("pop3", 10110, "starttls", ()),
+        ("pop3s", 995, "implicit", ()),
+    ]
+    assert settings.listeners[0].address == ("127.0.0.1",)
+    assert settings.listeners[0].client_certificate == "require"
+    assert settings.listeners[1].minimum_layer == 112
+    assert lost == ["pop3: SSLPORT = 192.0.2.1.995"]
 
 
 def test_a_file_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ What was read from another server's configuration, and how it is written in ours
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from ipaddress import ip_address
 
 import attrs
 
@@ -15,17 +16,22 @@ OWN = {"imap": "LOGIN command", "pop3": "USER"}
 """The way to log in that is no SASL mechanism."""
 
 
+_EVERYWHERE = frozenset({"", "*", "0", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+
+
 @attrs.frozen(kw_only=True)
 class Port:
     """
     One listener; fields as those of L{mailaccess.services.settings.ListenerSettings}.
 
+    @ivar address: where it listens; empty for everywhere
     @ivar command: LOGIN, or USER and PASS, are there
     """
 
     protocol: str
     tls: str = "starttls"
     port: int = 0
+    address: tuple[str, ...] = ()
     cleartext: str = "refuse"
     minimum_layer: int = 0
     minimum_tls: str = ""
@@ -45,6 +51,23 @@ class Carried:
 
     ports: list[Port] = attrs.field(factory=list)
     lost: list[str] = attrs.field(factory=list)
+
+    def addresses(self, words: Sequence[str], where: str) -> tuple[str, ...]:
+        """
+        Addresses as ours are written, from those that others write; empty for everywhere. Names
+        other than C{localhost} are lost.
+        """
+        found: list[str] = []
+        for each in words:
+            word = each.strip("[]")
+            if word.casefold() == "localhost":
+                found += ["127.0.0.1", "::1"]
+            elif word not in _EVERYWHERE:
+                try:
+                    found.append(str(ip_address(word)))
+                except ValueError:
+                    self.lost.append(f"{where}: {each} is no IP address")
+        return tuple(found)
 
     def known(self, names: Sequence[str], where: str) -> tuple[str, ...]:
         """
@@ -68,6 +91,8 @@ def render(carried: Carried) -> Iterator[str]:
         yield "[[listener]]"
         yield f"protocol = {toml(port.protocol)}"
         yield f"tls = {toml(port.tls)}"
+        if port.address:
+            yield f"address = {toml(port.address)}"
         if port.port:
             yield f"port = {port.port}"
         yield from _demands(port)

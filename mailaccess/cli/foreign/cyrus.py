@@ -47,7 +47,8 @@ def read(texts: Sequence[str]) -> Carried:
     for key, value in options.items():
         prefix, _, rest = key.partition("_")
         plain = rest if prefix in names else key
-        if plain not in _READ and _OURS.match(plain):
+        harmless = plain.startswith("allow") and value.lower() not in _TRUE
+        if plain not in _READ and _OURS.match(plain) and not harmless:
             carried.lost.append(f"{key}: {value}")
     return carried
 
@@ -59,7 +60,7 @@ def _port(
         return options.get(f"{name}_{key}", options.get(key, default))
 
     implicit = "-s" in command.split()
-    place = listen.rpartition(":")[2]
+    host, _, place = listen.rpartition(":")
     number = _PORTS.get(place, int(place) if place.isdecimal() else 0)
     layer = option("sasl_minimum_layer", "0")
     mechanisms = option("sasl_mech_list", "").split()
@@ -67,6 +68,7 @@ def _port(
         protocol="pop3" if "pop3d" in command else "imap",
         tls="implicit" if implicit else "starttls",
         port=number,
+        address=carried.addresses([host] if host else [], f"{name}: listen"),
         cleartext="allow" if option("allowplaintext", "0").lower() in _TRUE else "refuse",
         minimum_layer=min(int(layer), 256) if layer.isdecimal() else 0,
         minimum_tls="1.2" if option("tls_required", "0").lower() in _TRUE else "",

@@ -12,8 +12,13 @@ _READ = frozenset(
     {
         *("ssl", "disable_plaintext_auth", "auth_allow_cleartext", "auth_mechanisms", "protocols"),
         *("login_trusted_networks", "auth_ssl_require_client_cert", "ssl_verify_client_cert"),
+        *("ssl_server_request_client_cert", "listen"),
     }
 )
+_LISTS = frozenset({"protocols", "auth_mechanisms"})
+"""What 2.4 may write as a block with C{NAME = yes} for each."""
+
+_AS_HERE = frozenset({"ssl_min_protocol = TLSv1.2", "auth_ssl_username_from_cert = no"})
 _OURS = ("ssl_min_protocol", "ssl_cipher", "auth_ssl", "auth_policy", "haproxy_trusted")
 _PORTS = {"imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995}
 
@@ -33,15 +38,19 @@ def read(texts: Sequence[str]) -> Carried:
             stack = stack[:-1]
         elif "=" in line and not line.startswith("#"):
             key, value = (each.strip() for each in line.split("=", 1))
+            value = value.strip('"').strip()
             if not stack:
                 top[key] = value
+            elif len(stack) == 1 and stack[0] in _LISTS:
+                top[stack[0]] = f"{top.get(stack[0], '')} {key if value == 'yes' else ''}".strip()
             elif stack[-1].startswith("inet_listener ") and key == "port" and value.isdecimal():
                 ports[stack[-1].split()[1]] = int(value)
             elif key in _READ and not stack[0].startswith("service "):
                 carried.lost.append(f"{' / '.join(stack)}: {key} = {value}")
     for key, value in top.items():
-        if key.startswith(_OURS) and key not in _READ:
-            carried.lost.append(f"{key} = {value}")
+        line = f"{key} = {value}"
+        if key.startswith(_OURS) and key not in _READ and value and line not in _AS_HERE:
+            carried.lost.append(line)
     for protocol in top.get("protocols", "imap pop3").replace(",", " ").split():
         if protocol in ("imap", "pop3"):
             carried.ports += _ports(carried, top, ports, protocol)
@@ -55,7 +64,11 @@ def _ports(
     cleartext = cleartext or top.get("auth_allow_cleartext", "no") == "yes"
     ssl = top.get("ssl", "yes")
     require = top.get("auth_ssl_require_client_cert", "no") == "yes"
-    ask = top.get("ssl_verify_client_cert", "no") == "yes"
+    ask = "yes" in (
+        top.get("ssl_verify_client_cert"),
+        top.get("ssl_server_request_client_cert"),
+    )
+    address = carried.addresses(top.get("listen", "").replace(",", " ").split(), "listen")
     mechanisms = carried.known(top.get("auth_mechanisms", "plain").split(), "auth_mechanisms")
     # Dovecot takes clients on its own machine for private; ours does so where it is told to.
     private = ("loopback", *top.get("login_trusted_networks", "").split())
@@ -68,6 +81,7 @@ def _ports(
                 protocol=protocol,
                 tls="none" if ssl == "no" else tls,
                 port=ports.get(name, _PORTS[name]),
+                address=address,
                 cleartext="allow" if cleartext and ssl != "required" else "refuse",
                 minimum_tls="1.2" if ssl == "required" else "",
                 client_certificate="require" if require else "ask" if ask else "no",

@@ -7,12 +7,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from twisted.internet.task import deferLater
+
 from mailaccess.errors import MessageGone
 from mailaccess.interfaces import KEYWORD_BIT, SYSTEM_FLAGS, Copied
 from mailaccess.store.maildir.mailbox import MaildirMailbox
 
 if TYPE_CHECKING:
     from mailaccess.store.maildir.shared import SharedMailbox
+
+_TURN = 0.02
+"""Seconds before others have theirs."""
 
 
 class Routes(Protocol):
@@ -50,8 +55,13 @@ class RoutedMailbox(MaildirMailbox):
         Copy into another account, all or none. A move removes only what is durable there.
         """
         upload = await self._routes.upload(destination)
+        reactor = self._shared.account.reactor
+        turn = reactor.seconds()
         try:
             for uid in uids:
+                if reactor.seconds() - turn > _TURN:
+                    await deferLater(reactor, 0)
+                    turn = reactor.seconds()
                 data = await self.octets(uid)
                 row = self._row(uid)
                 if row < 0:

@@ -16,6 +16,7 @@ before, for which only its own failures there count. Nobody can be locked out.
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Generic, TypeVar
 
@@ -32,6 +33,7 @@ _GOOD_ADDRESSES = 8
 V = TypeVar("V")
 
 
+@lru_cache(maxsize=4096)
 def address_group(peer: str) -> str:
     """
     What counts as one client: an IPv4 address, an IPv6 /64, or the text itself.

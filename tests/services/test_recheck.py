@@ -247,13 +247,14 @@ class Scene:
 @contextlib.contextmanager
 def scene(names: list[str], looks: Looks, records: Records | None = None) -> Iterator[Scene]:
     made = Scene(names, looks, records)
-    globalLogPublisher.addObserver(made.log)
+    observer: Any = made.log
+    globalLogPublisher.addObserver(observer)
     made.service.startService()
     try:
         yield made
     finally:
         made.service.stopService()
-        globalLogPublisher.removeObserver(made.log)
+        globalLogPublisher.removeObserver(observer)
         assert not made.clock.getDelayedCalls()
 
 

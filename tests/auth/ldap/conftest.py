@@ -19,7 +19,6 @@ pytest.register_assert_rewrite("tests.auth.ldap.asking")
 from .asking import Asker  # noqa: E402 - after the line above
 from .slapd import MANY, Authority, Slapd, running  # noqa: E402
 
-
 # A domain controller has to be root.
 collect_ignore = [] if os.geteuid() == 0 else ["test_active_directory.py"]
 

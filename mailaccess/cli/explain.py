@@ -6,6 +6,7 @@ client is told.
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
@@ -74,6 +75,14 @@ def rehearse(path: str) -> Rehearsal:
         return Rehearsal(load(path))
     except NotPlayable as error:
         raise Failed(str(error)) from None
+
+
+def say_unknown(*rehearsals: Rehearsal) -> None:
+    """
+    Tell what could not be found out: a table without it is right, but not whole.
+    """
+    for each in dict.fromkeys(text for it in rehearsals for text in it.unknown):
+        print(f"mailaccess: {each}", file=sys.stderr)
 
 
 def as_json(it: Explanation) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from mailaccess.policy.tls import Decision
 from mailaccess.services.matrix import Cell, Table, audiences, matrix
 
 from .command import Command, Failed
-from .explain import rehearse
+from .explain import rehearse, say_unknown
 
 _STYLE = (
     "body{font-family:sans-serif}table{border-collapse:collapse;margin:1em 0}"
@@ -32,6 +32,7 @@ def _arguments(parser: ArgumentParser) -> None:
 def _run(chosen: Namespace) -> int:
     rehearsal = rehearse(chosen.file)
     table = matrix(rehearsal, audiences(rehearsal))
+    say_unknown(rehearsal)
     if chosen.html:
         try:
             with open(chosen.html, "w", encoding="utf-8") as file:

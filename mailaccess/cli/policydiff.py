@@ -14,7 +14,7 @@ from mailaccess.services.matrix import ANYONE, Audience, Change, audiences, chan
 from mailaccess.services.rehearsal import Rehearsal
 
 from .command import Command
-from .explain import rehearse
+from .explain import rehearse, say_unknown
 
 MOST_NAMES = 10
 """Of users whom a change touches, so many are named."""
@@ -30,6 +30,7 @@ def _run(chosen: Namespace) -> int:
     old, new = rehearse(chosen.old), rehearse(chosen.new)
     people = {each.label: each for each in [*audiences(old), *audiences(new)]}
     everybody = list(people.values())
+    say_unknown(old, new)
     found = changes(matrix(old, everybody), matrix(new, everybody))
     users = {
         label: _users(people[label], old, new)

@@ -142,7 +142,7 @@ def _of_rule(rule: PersonRule) -> Iterator[Audience]:
 
 def _outspoken(rehearsal: Rehearsal) -> list[str]:
     found: list[str] = []
-    for name in rehearsal.known():
+    for name in [*rehearsal.known(), *rehearsal.in_directories(MOST_KNOWN)]:
         if len(found) == MOST_KNOWN:
             break
         if OWN_KEYS.intersection(rehearsal.person(name).attributes):

@@ -6,7 +6,8 @@ The objects are those that serve; what they would do in a thread happens here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from twisted.internet.task import Clock
@@ -14,8 +15,11 @@ from twisted.internet.task import Clock
 from mailaccess.auth.chain import CheckerChain, Entry
 from mailaccess.auth.ldap.deadline import Deadline
 from mailaccess.auth.ldap.directory import LDAPChecker
+from mailaccess.auth.ldap.entry import identity_of
+from mailaccess.auth.ldap.faults import Fault
 from mailaccess.auth.passwdfile import PasswordFile, Unusable
 from mailaccess.auth.passwords import Limits as HashLimits
+from mailaccess.errors import Refused
 
 from .directories import connecting, finding
 from .ldapsettings import LDAPSettings
@@ -49,6 +53,35 @@ class _Directory(LDAPChecker):
     async def _run(self, work: Callable[..., T], *args: Any) -> T:
         return work(*args, Deadline(self._connecting.deadline))
 
+    def outspoken(self, fields: Collection[str], most: int) -> tuple[list[str], bool]:
+        """
+        Canonical names of people of whom it says something in one of these fields, and whether
+        there are more than C{most}. None where nobody may search before users have bound, or where
+        entries have no names of their own.
+
+        @raise Fault: it could not be found out
+        """
+        finding = self._finding
+        said = [attribute for field, attribute in finding.fields.items() if field.lower() in fields]
+        if not said or not self._connecting.bind or not finding.name or not finding.base:
+            return [], False
+        deadline = Deadline(self._connecting.deadline)
+        entries, more = self._lookup.having(said, most, deadline)
+        typed = f"@{finding.domains[0]}" if len(finding.domains) == 1 else ""
+        names = []
+        for entry in entries:
+            with contextlib.suppress(Refused):  # a name that cannot be anybody's
+                found = identity_of(
+                    entry,
+                    finding,
+                    typed,
+                    self.label,
+                    bound=True,
+                    default_domain=self._default_domain,
+                )
+                names.append(found.name)
+        return names, more
+
 
 def records(settings: Settings, kinds: Sequence[str] = ("file", "ldap")) -> CheckerChain:
     """
@@ -66,15 +99,44 @@ def records(settings: Settings, kinds: Sequence[str] = ("file", "ldap")) -> Chec
     )
 
 
-def _directory(users: LDAPSettings, settings: Settings) -> Entry:
-    made = _Directory(
+def outspoken(
+    settings: Settings, fields: Collection[str], most: int
+) -> tuple[list[str], list[str]]:
+    """
+    Names of people of whom directories say something in these fields, and what could not be found
+    out.
+    """
+    names: list[str] = []
+    faults: list[str] = []
+    for each in settings.users:
+        if not isinstance(each, LDAPSettings):
+            continue
+        checker = _made(each, settings)
+        try:
+            found, more = checker.outspoken(fields, most)
+        except Fault as fault:
+            faults.append(f"{each.label} cannot be asked for its users: {fault.detail}")
+            continue
+        finally:
+            checker.upstreams.close()
+        names += found
+        if more:
+            faults.append(f"{each.label} has more than {most} people with rules of their own")
+    return names, faults
+
+
+def _made(users: LDAPSettings, settings: Settings) -> _Directory:
+    return _Directory(
         connecting(users),
         finding(users),
         _Still(),
         default_domain=settings.mail.domain,
         label=users.label,
     )
-    return Entry(made, users.if_down)
+
+
+def _directory(users: LDAPSettings, settings: Settings) -> Entry:
+    return Entry(_made(users, settings), users.if_down)
 
 
 def _file(users: UsersSettings, settings: Settings) -> Entry:

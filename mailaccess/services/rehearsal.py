@@ -36,6 +36,7 @@ from mailaccess.policy.mechanism import (
     Mechanism,
     Needs,
 )
+from mailaccess.policy.rules import OWN_KEYS
 from mailaccess.policy.tls import Decision, Person, TLSPolicy
 from mailaccess.protocols.factory import MailFactory
 from mailaccess.protocols.sweep import Sweep
@@ -47,7 +48,7 @@ from .factories import Factories
 from .ldapsettings import LDAPSettings
 from .logins import proofs_of
 from .policies import policy_of
-from .records import NotReadable, records
+from .records import NotReadable, outspoken, records
 from .settings import ListenerSettings, Settings
 from .stage import UNIX, VISITORS, StageEntrance, Visitor, behind_proxy
 
@@ -126,6 +127,7 @@ class Rehearsal:
 
     @ivar policy: the one that would serve
     @ivar ratchet: whom it holds now
+    @ivar unknown: what directories did not say, after L{in_directories}
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -136,6 +138,7 @@ class Rehearsal:
         self.policy = policy_of(settings)
         self.listeners = {each.label: each for each in settings.listeners}
         files = [each for each in settings.users if each.type == "file"]
+        self.unknown: list[str] = []
         self._known = sorted({name for each in files for name in _names(each, settings)})
         clock = Clock()
         try:
@@ -193,6 +196,14 @@ class Rehearsal:
         The names that have records in password files.
         """
         return self._known
+
+    def in_directories(self, most: int) -> list[str]:
+        """
+        The names of people of whom directories say something of their own about policy. What could
+        not be found out is in C{unknown} afterwards.
+        """
+        names, self.unknown = outspoken(self.settings, OWN_KEYS, most)
+        return sorted(set(names) - set(self._known))
 
     def decide(self, link: Link, mechanism: Mechanism, user: str = "") -> Decision:
         """

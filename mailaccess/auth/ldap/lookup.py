@@ -6,7 +6,7 @@ Nothing here touches the reactor or what belongs to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 
 import attrs
 
@@ -168,6 +168,28 @@ class Lookup:
             return verdict, then(session) if then is not None else None
         finally:
             session.close()
+
+    def having(
+        self, attributes: Sequence[str], most: int, deadline: Deadline
+    ) -> tuple[list[Entry], bool]:
+        """
+        People whose entries have any of some attributes, and whether there are more than C{most}.
+        """
+        finding = self._finding
+        everybody = finding.filter
+        for each in ("{user}", "{local}", "{domain}"):
+            everybody = everybody.replace(each, "*")
+        query = f"(&{everybody}(|{''.join(f'({each}=*)' for each in attributes)}))"
+
+        def looked(session: Session) -> tuple[list[Entry], bool]:
+            seconds = int(session.channel.deadline.left())
+            return session.search(
+                finding.base, query, finding.scope, finding.attributes, most, seconds
+            )
+
+        return self._upstreams.ask(
+            lambda upstream: self._upstreams.searching(upstream, looked, deadline), deadline
+        )
 
     # ---- entries and groups ---------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ C{mailaccess explain} asks the directory what it says of a user.
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -73,3 +74,41 @@ def test_a_directory_that_is_down_is_said(
     assert main(["explain", str(config), "-l", "imap", "-u", "old"]) == 1
     assert "a source of users cannot be asked" in capsys.readouterr().err
     assert main(["explain", str(config), "-l", "imap"]) == 0
+
+
+def test_the_table_has_people_of_whom_the_directory_says_something(
+    tmp_path: Path, site: tuple[Path, Slapd], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """POL-08: found by one search, and no others; without the directory the table is not whole."""
+    assert main(["matrix", str(site[0]), "--json"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    cells = json.loads(shown.out)["cells"]
+    assert {each["users"] for each in cells} == {"anyone else", "user new", "user old"}
+    plain = {
+        (each["users"], each["connection"]): each["verdict"]
+        for each in cells
+        if each["mechanism"] == "PLAIN"
+    }
+    assert plain["user old", "no TLS"] == "allow"
+    assert plain["user new", "TLS 1.2"] == "refuse"
+    assert plain["user new", "TLS 1.3"] == "allow"
+    assert plain["anyone else", "no TLS"] == "refuse"
+
+    config = tmp_path / "m.toml"
+    config.write_text(site[0].read_text().replace(site[1].tls_uri, "ldaps://127.0.0.1:1"))
+    assert main(["matrix", str(config), "--json"]) == 0
+    shown = capsys.readouterr()
+    assert {each["users"] for each in json.loads(shown.out)["cells"]} == {"anyone else"}
+    assert "corp cannot be asked for its users" in shown.err
+
+
+def test_a_difference_names_people_of_the_directory(
+    tmp_path: Path, site: tuple[Path, Slapd], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """POL-08"""
+    config = tmp_path / "m.toml"
+    config.write_text(site[0].read_text().replace("exceptions = true", ""))
+    assert main(["policy-diff", str(config), str(site[0]), "--json"]) == 1
+    changes = json.loads(capsys.readouterr().out)
+    assert any(each["users"] == "user old" for each in changes), changes

@@ -130,10 +130,12 @@ class LoopDisk(PlainDisk):
 
     def _unmount(self) -> None:
         subprocess.run(["umount", self.mail], check=True, capture_output=True)
-        # Whoever made a mount namespace meanwhile has it mounted too. As long as that lives, another
-        # mount gives the same file system again, still without power.
+        # Whoever made a mount namespace meanwhile has it mounted too. As long as that lives,
+        # another mount gives the same file system again, still without power.
         end = time.monotonic() + _PATIENCE
-        while subprocess.run(["losetup", "-j", self._image], check=True, capture_output=True).stdout:
+        while subprocess.run(
+            ["losetup", "-j", self._image], check=True, capture_output=True
+        ).stdout:
             assert time.monotonic() < end, f"{self._image} stays in use"
             time.sleep(0.01)
 

@@ -8,6 +8,8 @@ import contextlib
 import fcntl
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import pytest
 
 from mailaccess.interfaces import FLAGGED
 from mailaccess.store.disk import Tree
-from mailaccess.store.maildir import index, intents
+from mailaccess.store.maildir import index, intents, uidlist
 from mailaccess.store.maildir.deliver import Deliver, Part, Remove
 from mailaccess.store.maildir.fsck_mend import done
 from mailaccess.store.maildir.scan import Arrival, Sighting
@@ -27,8 +29,19 @@ FAILING = re.compile("[xydkcpqr]")
 
 
 @pytest.fixture
-def template(tmp_path: Path) -> Path:
-    made = tmp_path / "template"
+def place(tmp_path: Path) -> Iterator[Path]:
+    """
+    In memory, where that is possible: nothing here depends on a disk, and histories are many.
+    """
+    memory = "/dev/shm"
+    made = tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else tmp_path)
+    yield Path(made)
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def template(place: Path) -> Path:
+    made = place / "template"
     make_template(made)
     return made
 
@@ -53,26 +66,26 @@ def template(tmp_path: Path) -> Path:
     ],
 )
 def test_a_name_of_our_own_is_never_taken_for_a_change_by_others(
-    tmp_path: Path, template: Path, steps: str
+    place: Path, template: Path, steps: str
 ) -> None:
     """
     DS-01, DS-02: a flag that was stored, and acknowledged, went with it.
     """
-    live(template, tmp_path / "mail", steps)
+    live(template, place / "mail", steps)
 
 
-def test_no_order_of_steps_loses_a_flag_or_brings_one_back(tmp_path: Path, template: Path) -> None:
+def test_no_order_of_steps_loses_a_flag_or_brings_one_back(place: Path, template: Path) -> None:
     """
     DS-06.
     """
     chosen = [each for each in histories(6, False) if not FAILING.search(each)]
     assert len(chosen) > 300
     for steps in chosen:
-        live(template, tmp_path / "mail", steps)
+        live(template, place / "mail", steps)
 
 
 def test_no_failure_or_death_or_power_cut_loses_a_flag_or_brings_one_back(
-    tmp_path: Path, template: Path
+    place: Path, template: Path
 ) -> None:
     """
     DS-01, DS-02, DS-10.
@@ -80,19 +93,17 @@ def test_no_failure_or_death_or_power_cut_loses_a_flag_or_brings_one_back(
     chosen = list(histories(4, False))
     assert len(chosen) > 300
     for steps in chosen:
-        live(template, tmp_path / "mail", steps)
+        live(template, place / "mail", steps)
 
 
-def test_what_another_program_renames_is_merged_in_every_order(
-    tmp_path: Path, template: Path
-) -> None:
+def test_what_another_program_renames_is_merged_in_every_order(place: Path, template: Path) -> None:
     """
     DS-06, DS-08.
     """
     chosen = [each for each in histories(4, True) if "f" in each]
     assert len(chosen) > 100
     for steps in chosen:
-        live(template, tmp_path / "mail", steps)
+        live(template, place / "mail", steps)
 
 
 # ---- what else a look may have seen ----------------------------------------------------------
@@ -162,6 +173,26 @@ def test_a_name_is_durable_before_the_record_knows_it(history: History) -> None:
     history.step("T")
     assert history.disk.synced == ["cur"]
     assert history.flags() == FLAGGED
+
+
+def test_lines_behind_those_of_a_process_that_died_are_synced(history: History) -> None:
+    """
+    DS-04: what it listed gives the same UIDs to other files. Those lines may be on the disk when a
+    power cut takes ours away.
+    """
+
+    def upload() -> bool:
+        history.disk.synced.clear()
+        part = Part((), None, [b"a: b\r\n\r\nc\r\n"])
+        done(history.ledger.run([Deliver(history.box, "", [part])]))
+        return uidlist.FILE in history.disk.synced
+
+    assert upload()
+    assert not upload()
+    with open(f"{history.path}/{uidlist.FILE}", "a") as file:
+        file.write("\n4 left.behind\n")
+    assert upload()
+    assert not upload()
 
 
 def test_only_own_notes_are_emptied(history: History, monkeypatch: pytest.MonkeyPatch) -> None:

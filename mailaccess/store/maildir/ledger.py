@@ -129,6 +129,7 @@ class Ledger:
         self._index: Index | None = None
         self.allowance = UNLIMITED
         self._noted = -1
+        self._lists: dict[int, int] = {}
         self._touched: dict[int, _Touched] = {}
         self._also: set[tuple[str, ...]] = set()
         self._files: list[tuple[int, int]] = []
@@ -294,7 +295,9 @@ class Ledger:
         if reserve:
             box.reserved = box.uid_next + uidlist.RESERVE
             lines.append(f"R {box.reserved}\n")
-        size = uidlist.append(self.tree, box.directory, "".join(lines), reserve)
+        known = self._lists.get(box.token, -1)
+        size = uidlist.append(self.tree, box.directory, "".join(lines), reserve, known)
+        self._lists[box.token] = size
         if reserve and size > _LONG_LIST:
             self._shorten_list(box, size, lines)
         return range(first, box.uid_next)
@@ -434,6 +437,7 @@ class Ledger:
         try:
             return step(self)
         except Exception as error:
+            self._lists.clear()
             with contextlib.suppress(Exception):
                 job.undo(self)
             return self._reason(error)
@@ -450,6 +454,7 @@ class Ledger:
         return error
 
     def _give_up(self) -> None:
+        self._lists.clear()
         self._let_go_of_notes()
         with contextlib.suppress(Exception):
             if self._index is not None:

@@ -115,17 +115,24 @@ def text_of(uid_validity: int, reserved: int, entries: Iterable[tuple[int, str]]
     return os.fsencode("".join(lines))
 
 
-def append(tree: Tree, directory: str, lines: str, sync: bool) -> int:
+def append(tree: Tree, directory: str, lines: str, sync: bool, known: int) -> int:
     """
     Add lines, inside the transaction that gives the UIDs. Returns the length of the list.
+
+    Lines that are not synced may be lost, but not before lines that others wrote, who died: those
+    may give the same UIDs to files that were never committed.
+
+    @param known: the length after the last lines that are known to have been committed; if it is
+        another, the list is synced
     """
     with tree.open(directory) as at:
         flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(FILE, flags, dir_fd=at)
         try:
             # The empty line ends one that a crash may have cut off.
+            strange = os.fstat(descriptor).st_size != known
             tree.disk.write(descriptor, os.fsencode("\n" + lines))
-            if sync:
+            if sync or strange:
                 tree.disk.fsync(descriptor)
             return os.fstat(descriptor).st_size
         finally:

@@ -44,7 +44,9 @@ FLAG_RIGHTS: Rights = frozenset("stw")
 _WORDS = re.compile(r'\s*(?:"((?:[^"\\]|\\["\\])*+)"|([^\s"#][^\s"]*+))(?=\s|$)')
 _REST = re.compile(r"\s*(?:#.*)?")
 _ESCAPED = re.compile(r"\\(.)")
-_REMEMBERED = 20_000
+_REMEMBERED = 256
+"""Mailboxes, and sets of lines, that are not looked for again; of each session there may be one."""
+
 MOST_LINES = 20_000
 
 
@@ -158,10 +160,11 @@ class Contents:
 
     lines: Sequence[Line] = ()
     anonymous: str = ""
+    _known: dict[tuple[int, ...], Grants] = attrs.field(factory=dict, init=False, repr=False)
 
     def grants(self, name: str, groups: frozenset[str]) -> Grants:
         """
-        What a person has.
+        What a person has. Those for whom the same lines are share it.
 
         @param name: canonical
         @param groups: without case, as L{mailaccess.policy.rules.Person.groups}
@@ -172,8 +175,15 @@ class Contents:
             "user": name.__eq__,
             "group": groups.__contains__,
         }
-        lines = [line for line in self.lines if means[line.who](line.name)]
-        return Grants(lines) if lines else NO_GRANTS
+        places = [at for at, line in enumerate(self.lines) if means[line.who](line.name)]
+        if not places:
+            return NO_GRANTS
+        found = self._known.get(tuple(places))
+        if found is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            found = self._known[tuple(places)] = Grants(self.lines[at] for at in places)
+        return found
 
     def access(self, mailbox: str) -> list[tuple[str, Rights]]:
         """

@@ -50,6 +50,20 @@ def test_lines_count_in_their_order() -> None:
     assert rights(contents, "Public/C", "eve", "board") == "lrs"
 
 
+def test_people_with_the_same_lines_share_what_is_known_of_them() -> None:
+    """Ten thousand sessions do not keep the rights of ten thousand folders each."""
+    contents = read("Public/* anyone lr", "Public/A user:amy s")
+    bob, eve = (contents.grants(name, NOBODY) for name in ("bob", "eve"))
+    assert bob is eve
+    assert contents.grants("amy", NOBODY) is not bob
+    for number in range(10_000):
+        assert bob.of(f"Public/{number}") == frozenset("lr")
+    assert len(bob._known) <= 256
+    for number in range(1000):
+        contents.grants(f"amy{number}", NOBODY)
+    assert len(contents._known) <= 256
+
+
 def test_what_no_line_gives_nobody_has() -> None:
     assert rights(read(), "Public/A") == ""
     assert rights(read("Public/A user:bob lr"), "Public/A") == ""

@@ -235,23 +235,28 @@ class GuardedChecker:
             error = fault
             raise
         finally:
-            self._tell(credentials, case, error)
-
-    def _tell(self, credentials: Any, case: _Case, error: BaseException | None) -> None:
-        if self.witness is None:
-            return
-        self.witness.saw(
-            Attempt(
-                getattr(credentials, "session", ""),
-                credentials.service,
-                credentials.link,
-                credentials.mechanism,
-                case.user,
-                case.decision,
-                case.result(error),
-                sent=True,
+            self.tell(
+                Attempt(
+                    getattr(credentials, "session", ""),
+                    credentials.service,
+                    link,
+                    mechanism,
+                    case.user,
+                    case.decision,
+                    case.result(error),
+                    sent=True,
+                )
             )
-        )
+
+    def tell(self, attempt: Attempt) -> None:
+        """
+        Tell the witness, if there is one; what goes wrong with it changes no answer.
+        """
+        if self.witness is not None:
+            try:
+                self.witness.saw(attempt)
+            except Exception:
+                log.failure("the witness of logins failed")
 
     async def _look_at(self, credentials: Any, case: _Case) -> Identity:
         link, mechanism = credentials.link, credentials.mechanism

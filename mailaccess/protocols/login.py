@@ -346,18 +346,14 @@ class Entrance:
         @param sent: the client had sent it all the same; if others could read it, the line says so
             (POL-05)
         """
-        witness, policy = self.guard.witness, self.guard.policy
-        if witness is not None:
-            decision = refused.decision or policy.decide(link, mechanism)
-            result = Result.UNKNOWN
-            if isinstance(refused, Unasked) or not decision.allowed:
-                result = Result.UNCHECKED
-            elif isinstance(refused, AuthenticationFailed):
-                result = Result.WRONG
-            if isinstance(refused, DirectoryUnavailable):
-                result = Result.UNKNOWN
-            facts = self.service, link, mechanism, name, decision, result
-            witness.saw(Attempt(session, *facts, sent=sent))
+        decision = refused.decision or self.guard.policy.decide(link, mechanism)
+        result = Result.UNKNOWN
+        if isinstance(refused, AuthenticationFailed) and decision.allowed:
+            result = Result.WRONG
+        elif not isinstance(refused, DirectoryUnavailable):
+            result = Result.UNCHECKED
+        facts = self.service, link, mechanism, name, decision, result
+        self.guard.tell(Attempt(session, *facts, sent=sent))
         self._note(refused, link, session, mechanism, name, sent=sent)
 
 

@@ -21,7 +21,7 @@ from twisted.logger import capturedLogs, globalLogPublisher
 
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
-from mailaccess.auth.linked import LinkedPortal
+from mailaccess.auth.linked import LinkedPortal, linked
 from mailaccess.cli.kept import names_lines, since_argument, table
 from mailaccess.errors import DirectoryUnavailable
 from mailaccess.interfaces import IPOP3User
@@ -306,12 +306,31 @@ def test_protocols_of_others_are_audited_through_the_guard(cleartext: Verdict, r
     checker = MemoryChecker({"amy": b"secret"})
     guard = GuardedChecker(policy, checker, AccountGate(lambda: 0.0), witness=Recorder(keeper))
     portal = Portal(MemoryRealm(lambda _identity: None), [guard])
-    linked = LinkedPortal(portal, lambda: Link("pop", peer="192.0.2.7"), USER_PASS, "pop3")
+    theirs = LinkedPortal(portal, lambda: Link("pop", peer="192.0.2.7"), USER_PASS, "pop3")
     done: list[Any] = []
-    linked.login(UsernamePassword(b"amy", b"secret"), None, IPOP3User).addBoth(done.append)
+    theirs.login(UsernamePassword(b"amy", b"secret"), None, IPOP3User).addBoth(done.append)
     assert done
     (row,) = keeper.pending.rows
     assert (row.facts.user, row.facts.result, row.facts.exposed) == ("amy", result, True)
+
+
+def test_a_witness_that_breaks_changes_no_answer() -> None:
+    class Broken:
+        def saw(self, attempt: Attempt) -> None:
+            raise OSError("no space")
+
+        def heard(self, session: str, client: str) -> None:
+            raise OSError("no space")
+
+    policy = TLSPolicy({"pop": ListenerRule(Verdict.ALLOW)})
+    checker = MemoryChecker({"amy": b"secret"})
+    guard = GuardedChecker(policy, checker, AccountGate(lambda: 0.0), witness=Broken())
+    done: list[Any] = []
+    login = linked(UsernamePassword(b"amy", b"secret"), Link("pop"), USER_PASS, "pop3")
+    with capturedLogs() as events:
+        guard.requestAvatarId(login).addBoth(done.append)
+    assert done[0].name == "amy"
+    assert [each for each in events if "log_failure" in each]
 
 
 def test_names_that_are_none_are_cleaned_and_bounded() -> None:

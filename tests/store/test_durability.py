@@ -459,7 +459,7 @@ async def test_a_record_of_a_newer_version_is_left_alone(site: Site) -> None:
     """
     await _filled_plain(site)
     path = site.maildir() / "mailaccess" / "index.db"
-    connection = sqlite3.connect(path)
+    connection = index.connect(str(path), writer=True)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(errors.StoreDamaged):

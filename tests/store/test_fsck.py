@@ -11,13 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 
 from mailaccess.cli import main
 from mailaccess.interfaces import SEEN
 from mailaccess.store.disk import Disk
-from mailaccess.store.maildir import derived, fsck, kinds, uidlist
+from mailaccess.store.maildir import derived, fsck, index, kinds, uidlist
 from mailaccess.store.options import StoreOptions
 
 from .conftest import Site, message, nap, put, until
@@ -94,8 +93,7 @@ def _sql(statement: str) -> Callable[[Path], None]:
     def harm(top: Path) -> None:
         # The standard library's SQLite knows nothing of the locks of apsw's: closing a file in the
         # same process would take them away.
-        connection = apsw.Connection(str(top / "mailaccess" / "index.db"))
-        connection.set_busy_timeout(10_000)
+        connection = index.connect(str(top / "mailaccess" / "index.db"), writer=True)
         connection.execute(statement)
         assert connection.changes() > 0
         connection.close()
@@ -178,7 +176,7 @@ def _moved_to_new(top: Path) -> None:
 
 def _garble_description(top: Path) -> None:
     path = str(top / "mailaccess" / derived.FILE)
-    connection = apsw.Connection(str(top / "mailaccess" / "index.db"))
+    connection = index.connect(str(top / "mailaccess" / "index.db"), writer=False)
     (token,) = connection.execute("SELECT token FROM mailbox WHERE directory = ''").fetchone()
     connection.close()
     kept = derived.to_write(path)

@@ -3,7 +3,7 @@ Kill the server, and cut its disk off, again and again; nothing acknowledged may
 DS-02, DS-16).
 
     python -m tests.torture [--kills N] [--cuts N] [--sharing S] [--seconds S] [--seed N] [--shadow]
-                            [--histories N]
+                            [--histories N] [--mutations N]
 """
 
 from __future__ import annotations
@@ -14,15 +14,21 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from random import Random
 
+from tests.conftest import run_on_reactor
 from tests.torture.disks import PlainDisk, ShadowDisk, cut_disk
 from tests.torture.histories import histories, live, make_template
+from tests.torture.mutations import FILES, mutate
+from tests.torture.mutations import make_template as make_account
 from tests.torture.oracle import Wrong
 from tests.torture.rounds import Torture
 from tests.torture.serve import Servers
 from tests.torture.sharing import share
+
+_TOGETHER = 20
 
 
 def main() -> int:
@@ -35,6 +41,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1.0, help="of work a round, at most")
     parser.add_argument("--sharing", type=float, default=30, help="seconds of it")
     parser.add_argument("--histories", type=int, default=5, help="steps of the longest")
+    parser.add_argument("--mutations", type=int, default=1000, help="of each file")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
     parser.add_argument(
         "--shadow", action="store_true", help="copy what is synced instead of mounting a disk"
@@ -52,6 +59,8 @@ def main() -> int:
             print(f"kept: {place / 'sharing'}")
             return 1
         if not _live(place / "histories", chosen.histories):
+            return 1
+        if not _mutate(place / "mutations", chosen.mutations, Random(chosen.seed)):
             return 1
     finally:
         servers.stop()
@@ -74,6 +83,26 @@ def _live(place: Path, length: int) -> bool:
                 return False
             count += 1
     print(f"histories: {count} of {length} steps; nothing lost")
+    return True
+
+
+def _mutate(place: Path, count: int, chance: Random) -> bool:
+    """
+    Harm each file beside the mail.
+    """
+    from twisted.internet import reactor
+
+    known = run_on_reactor(lambda: make_account(place / "template", reactor))
+    for name in FILES if count else ():
+        found: Counter[str] = Counter()
+        while found.total() < count:
+            several = min(_TOGETHER, count - found.total())
+            found += run_on_reactor(
+                lambda name=name, n=several: mutate(place, known, name, n, chance, reactor)
+            )
+        print(f"{name}: " + ", ".join(f"{number} {what}" for what, number in found.items()))
+        if not set(found) <= {"right", "refused"}:
+            return False
     return True
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import apsw
 
+from mailaccess.store.maildir.checksums import CHECKSUMS
+
 _BASE = "unix"
 
 
@@ -22,7 +24,8 @@ def watch_sqlite(
     Call with the path before and after each sync of a file or directory by SQLite, after it also
     with the content: whoever opened the file to read it would lose SQLite's locks by closing it.
     What C{before} and C{writing}, which is called before each write, raise is what SQLite is told.
-    It holds for connections made while the result is kept and not unregistered.
+    It holds for connections made while the result is kept and not unregistered; databases made so
+    have no checksums.
     """
 
     class File(apsw.VFSFile):  # type: ignore[misc]
@@ -45,6 +48,11 @@ def watch_sqlite(
     class Files(apsw.VFS):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__("watched", _BASE, makedefault=True)
+            self.checked, CHECKSUMS.vfs = CHECKSUMS.vfs, ""
+
+        def unregister(self) -> None:
+            CHECKSUMS.vfs = self.checked
+            super().unregister()
 
         def xOpen(self, name: Any, flags: list[int]) -> File:
             return File(name, flags)

@@ -25,6 +25,7 @@ import attrs
 
 from mailaccess.errors import InUse, OverQuota, Refused, StoreDamaged, StoreFailed
 from mailaccess.interfaces import KEYWORD_BIT
+from mailaccess.store.maildir.checksums import CHECKSUMS
 from mailaccess.store.maildir.columns import Row
 
 DIRECTORY = "mailaccess"
@@ -143,6 +144,8 @@ def is_damage(error: BaseException) -> bool:
     """
     Whether an error means that the database cannot be used any more.
     """
+    if isinstance(error, apsw.IOError):
+        return getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_DATA
     return isinstance(error, apsw.CorruptError | apsw.NotADBError | apsw.FormatError)
 
 
@@ -164,7 +167,9 @@ def connect(path: str, writer: bool) -> apsw.Connection:
     A connection to a database that was prepared.
     """
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW | apsw.SQLITE_OPEN_NOMUTEX
-    connection = apsw.Connection(path, flags=flags, statementcachesize=64)
+    connection = apsw.Connection(
+        path, flags=flags, vfs=CHECKSUMS.vfs or None, statementcachesize=64
+    )
     connection.set_busy_timeout(BUSY_MILLISECONDS if writer else 1000)
     connection.pragma("synchronous", "FULL")
     connection.pragma("temp_store", "MEMORY")
@@ -214,7 +219,8 @@ def _prepare(path: str) -> bool:
     with contextlib.suppress(FileExistsError):
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         os.close(os.open(path, flags, 0o600))
-    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW)
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
+    connection = apsw.Connection(path, flags=flags, vfs=CHECKSUMS.vfs or None)
     try:
         connection.set_busy_timeout(BUSY_MILLISECONDS)
         version = connection.pragma("user_version")
@@ -224,11 +230,13 @@ def _prepare(path: str) -> bool:
             # No version that was released: what Maildir and lists of UIDs tell is enough.
             raise apsw.CorruptError(f"index version {version}")
         if version == VERSION:
+            CHECKSUMS.check(connection)
             if os.path.getsize(path) <= _CHECKED_SIZE:
                 found = connection.execute("PRAGMA quick_check(1)").fetchone()
                 if found != ("ok",):
                     raise apsw.CorruptError(str(found))
             return False
+        CHECKSUMS.begin(connection)
         connection.pragma("journal_mode", "WAL")
         connection.pragma("synchronous", "FULL")
         connection.execute("BEGIN IMMEDIATE")

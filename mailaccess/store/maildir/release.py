@@ -33,6 +33,7 @@ from mailaccess.store.maildir import (
     uidlist,
     uniqueids,
 )
+from mailaccess.store.maildir.checksums import CHECKSUMS
 from mailaccess.store.maildir.filename import base_of
 from mailaccess.store.maildir.flags import Mirror
 from mailaccess.store.maildir.index import Box, Index
@@ -128,7 +129,8 @@ def _alone(path: str) -> Iterator[Index]:
     """
     The record, while nobody else has it open or can open it.
     """
-    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW)
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
+    connection = apsw.Connection(path, flags=flags, vfs=CHECKSUMS.vfs or None)
     try:
         # Before the first look at a database with a write-ahead log, this keeps its index out of
         # shared memory, which is refused while others have it there.

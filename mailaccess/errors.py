@@ -103,6 +103,12 @@ class MechanismRefused(Refused, LoginDenied):
     public = "This mechanism is not permitted here"
 
 
+class Unasked(Refused):
+    """
+    A password came where none was asked for, and nobody looked at it: for the log alone.
+    """
+
+
 class DirectoryUnavailable(Refused, LoginDenied):
     """
     Whether the password is right cannot be found out now: never to be taken for a wrong one.

@@ -37,6 +37,7 @@ from ..errors import (
     BadSyntax,
     DirectoryUnavailable,
     Refused,
+    Unasked,
 )
 from ..interfaces import IMailLogin, IMailUser
 from ..policy.attempt import Attempt, Result
@@ -45,12 +46,6 @@ from ..policy.mechanism import Coverage, Exposes, Mechanism
 from ..policy.tls import Decision
 from .links import link_of
 from .tlsfacts import channel_binding
-
-
-class Unasked(Refused):
-    """
-    A password came where none was asked for, and nobody looked at it.
-    """
 
 
 class TLSPolicyMixin:

@@ -47,6 +47,20 @@ class Client:
         self._file.close()
         self._socket.close()
 
+    def idle(self) -> None:
+        """
+        Wait for news; until the connection is closed nothing else can be asked.
+        """
+        self._socket.sendall(b"i IDLE\r\n")
+        assert self._line().startswith(b"+")
+
+    def hear(self, wanted: bytes) -> None:
+        """
+        Read lines until one has this.
+        """
+        while wanted not in self._line():
+            pass
+
     def _line(self) -> bytes:
         """
         A line with the literals in it.

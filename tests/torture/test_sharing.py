@@ -34,6 +34,49 @@ def test_nobody_loses_a_message_that_others_rename(tmp_path: Path, servers: Serv
     assert truth.counts["polls"]
 
 
+def test_what_one_server_did_the_other_tells_at_the_next_command_and_in_idle(
+    tmp_path: Path, servers: Servers
+) -> None:
+    """
+    DS-06: no client asks twice.
+    """
+    mail = tmp_path / "mail"
+    running = []
+    for number in range(2):
+        there = tmp_path / str(number)
+        there.mkdir()
+        configure(there, mail, "lazy")
+        running.append(servers.serve(there))
+    one, two, waiting = (Client(running[n].port, USER, PASSWORD) for n in (0, 1, 1))
+    one.run("APPEND INBOX %s", [b"Subject: 0\r\n\r\nx\r\n"])
+    for client in (one, two, waiting):
+        client.run("SELECT INBOX")
+    waiting.idle()
+
+    def tells(wanted: bytes) -> None:
+        assert any(wanted in line for line in two.run("NOOP")[1])
+        waiting.hear(wanted)
+
+    for number in range(3):
+        one.run("APPEND INBOX %s", [b"Subject: %d\r\n\r\nx\r\n" % number])
+        tells(b"2 EXISTS")
+        one.run(f"STORE 1 FLAGS (k{number})")
+        tells(b"k%d" % number)
+        one.run("STORE 2 +FLAGS (\\Deleted)")
+        one.run("EXPUNGE")
+        tells(b"2 EXPUNGE")
+        name = f"{number}.mda"
+        (mail / USER / "tmp" / name).write_bytes(b"a: b\n\nx\n")
+        (mail / USER / "tmp" / name).rename(mail / USER / "new" / name)
+        tells(b"2 EXISTS")
+        two.run("STORE 2 +FLAGS (\\Deleted)")
+        two.run("EXPUNGE")
+        waiting.hear(b"2 EXPUNGE")
+        one.run("NOOP")
+    for server in running:
+        server.kill()
+
+
 def _pop3(port: int) -> poplib.POP3:
     client = poplib.POP3("127.0.0.1", port, timeout=60)
     client.user(USER)

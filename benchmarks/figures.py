@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,6 +27,8 @@ class Plan:
     @ivar memory: connections that are held to see what one costs
     @ivar idlers: connections in IDLE, spread over C{accounts} accounts
     @ivar messages: messages of the big mailbox
+    @ivar folders: folders of the account that has many
+    @ivar million: messages of the huge mailbox; none if that is not wanted
     """
 
     place: Path
@@ -36,6 +38,8 @@ class Plan:
     idlers: int = 10000
     accounts: int = 1000
     messages: int = 20000
+    folders: int = 10000
+    million: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -103,6 +107,20 @@ def against(
         met=met,
         note=note,
     )
+
+
+def best(
+    taken: Mapping[str, Sequence[float]], better: Callable[..., str]
+) -> tuple[Sequence[float], str]:
+    """
+    The figures of the best peer, by the median, and its name; none if there is no peer.
+
+    @param better: C{min} or C{max}
+    """
+    if not taken:
+        return (), "no peer"
+    name = better(taken, key=lambda peer: statistics.median(taken[peer]))
+    return taken[name], name
 
 
 def take_turns(rounds: int, sides: Sequence[Callable[[], T]]) -> list[list[T]]:

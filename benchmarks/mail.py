@@ -70,18 +70,55 @@ def fill(maildir: Path, messages: int) -> int:
     """
     Put C{messages} messages into a Maildir; how many octets they are.
     """
-    for name in ("cur", "new", "tmp"):
-        (maildir / name).mkdir(parents=True, exist_ok=True)
+    for below in ("cur", "new", "tmp"):
+        (maildir / below).mkdir(parents=True, exist_ok=True)
     total = 0
     for number in range(messages):
         content = message(number)
-        stamp = int((_FIRST + datetime.timedelta(minutes=7 * number)).timestamp())
-        path = f"{maildir}/cur/{stamp}.M{number}P1.example,S={len(content)}:2,{flags(number)}"
+        path = f"{maildir}/cur/{name(number, len(content))}"
         with open(path, "wb") as file:
             file.write(content)
-        os.utime(path, (stamp, stamp))
+        os.utime(path, (stamp(number), stamp(number)))
         total += len(content)
     return total
+
+
+def link(maildir: Path, messages: int, source: Path, different: int) -> None:
+    """
+    As many messages that are links to a few files: each of so many times, with its own name and
+    flags.
+
+    @param source: a directory for the files, on the same file system
+    @param different: how many files
+    """
+    for below in ("cur", "new", "tmp"):
+        (maildir / below).mkdir(parents=True, exist_ok=True)
+    source.mkdir(parents=True, exist_ok=True)
+    sizes = []
+    for number in range(different):
+        content = message(number)
+        sizes.append(len(content))
+        path = source / str(number)
+        if not path.exists():
+            path.write_bytes(content)
+            os.utime(path, (stamp(number), stamp(number)))
+    for number in range(messages):
+        kind = number % different
+        os.link(f"{source}/{kind}", f"{maildir}/cur/{name(number, sizes[kind])}")
+
+
+def stamp(number: int) -> int:
+    """
+    When message C{number} came, in seconds.
+    """
+    return int((_FIRST + datetime.timedelta(minutes=7 * number)).timestamp())
+
+
+def name(number: int, octets: int) -> str:
+    """
+    The file name of message C{number}.
+    """
+    return f"{stamp(number)}.M{number}P1.example,S={octets}:2,{flags(number)}"
 
 
 def _date(date: datetime.datetime) -> str:

@@ -1,11 +1,10 @@
 """
-One big mailbox: what clients ask of it, against Dovecot with a copy of the same Maildir; and how
-long somebody else waits meanwhile.
+One big mailbox: what clients ask of it, against Dovecot with a copy of the same Maildir and Cyrus
+with the same messages, whichever is better; and how long somebody else waits meanwhile.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import time
@@ -14,9 +13,9 @@ from pathlib import Path
 
 import attrs
 
-from . import dovecot, mail, ours
-from .figures import Figure, Plan, against
-from .load import Unexpected, log_in
+from . import cyrus, dovecot, mail, ours
+from .client import Client
+from .figures import Figure, Plan, against, best
 from .ours import Server
 from .probe import Probe, probing
 from .process import no_collector
@@ -30,52 +29,6 @@ NOTE_PROBE = (
     "A NOOP every 2 ms on a connection of another user of the same process; one that is held up"
     " counts from when it was due."
 )
-
-
-class Client:
-    """
-    One connection to one side; measures single commands.
-
-    @ivar windows: when a command ran, by its title
-    """
-
-    def __init__(self, server: Server) -> None:
-        self._connection = log_in(server.plain, "amy", ours.PASSWORD)
-        self._tags = (b"T%06d" % each for each in itertools.count())
-        self._room = bytearray(1 << 20)
-        self.windows: dict[str, list[tuple[float, float]]] = {}
-
-    def close(self) -> None:
-        """
-        End it.
-        """
-        self._connection.close()
-
-    def take(self, title: str, command: bytes) -> tuple[float, int]:
-        """
-        Seconds and octets until the tagged answer to a command.
-        """
-        tag = next(self._tags)
-        view, receive = memoryview(self._room), self._connection.recv_into
-        mark, tail, total = b"\n" + tag + b" ", b"\n", 0
-        self._connection.settimeout(600)
-        began = time.monotonic()
-        self._connection.sendall(tag + b" " + command + b"\r\n")
-        while True:
-            got = receive(view)
-            if not got:
-                raise Unexpected("connection ended")
-            total += got
-            # The tagged answer is the last thing that comes, and is short.
-            tail = (tail + bytes(view[max(0, got - 512) : got]))[-512:]
-            if mark in tail and tail.endswith(b"\r\n"):
-                break
-        ended = time.monotonic()
-        answer = tail.rpartition(mark)[2]
-        if not answer.startswith(b"OK"):
-            raise Unexpected(f"{command!r}: {answer!r}")
-        self.windows.setdefault(title, []).append((began, ended))
-        return ended - began, total
 
 
 @attrs.frozen
@@ -128,22 +81,33 @@ def run(plan: Plan) -> Iterator[Figure]:
     shutil.copytree(source, mine / "mail" / "amy")
     if dovecot.PROGRAM is not None:
         shutil.copytree(source, theirs / "mail" / "amy")
-        _give(theirs / "mail")
+        give(theirs / "mail")
     shutil.rmtree(source)
     # Writing that much is not to disturb what is measured.
     os.sync()
-    with ours.serve(mine, USERS) as server, dovecot.serve(theirs, USERS) as peer:
-        clients = [Client(each) for each in (server, peer) if each is not None]
+    with (
+        ours.serve(mine, USERS) as server,
+        dovecot.serve(theirs, USERS) as peer,
+        cyrus.serve(plan.place / "c", plan.messages) as other,
+    ):
+        # Uploading is not to disturb it either.
+        os.sync()
+        sides = {"": server.plain}
+        if peer is not None:
+            sides[dovecot.version()] = peer.plain
+        if other is not None:
+            sides[cyrus.NAME] = other
+        clients = {name: Client(port) for name, port in sides.items()}
         with probing(plan.place, server.plain, "prober") as probe, no_collector():
             figures = list(_work(plan, clients, server))
             probe.end()
-        for each in clients:
+        for each in clients.values():
             each.close()
     yield from figures
-    yield from _waits(probe, clients[0])
+    yield from _waits(probe, clients[""])
 
 
-def _give(path: Path) -> None:
+def give(path: Path) -> None:
     """
     Dovecot's mail belongs to the user that its processes run as.
     """
@@ -169,35 +133,42 @@ def _settle(server: Server) -> None:
         before = now
 
 
-def _work(plan: Plan, clients: list[Client], server: Server) -> Iterator[Figure]:
-    peer = dovecot.version() or "Dovecot"
-
-    def sides(work: Work, rounds: int) -> list[list[tuple[float, int]]]:
-        taken: list[list[tuple[float, int]]] = [[] for _ in clients]
+def _work(plan: Plan, clients: dict[str, Client], server: Server) -> Iterator[Figure]:
+    def sides(work: Work, rounds: int, *without: str) -> dict[str, list[tuple[float, int]]]:
+        taken: dict[str, list[tuple[float, int]]] = {
+            name: [] for name in clients if name not in without
+        }
         for index in range(rounds):
             sign = b"-" if index % 2 else b"+"
-            for client, took in zip(clients, taken, strict=True):
+            for name, took in taken.items():
                 for command in work.commands[:-1]:
-                    client.take("", command)
+                    clients[name].take("", command)
                 last = work.commands[-1].replace(b"%s", sign)
-                took.append(client.take(work.title, last))
-        return [*taken, []]
+                took.append(clients[name].take(work.title, last))
+        return taken
 
-    def milliseconds(work: Work, rounds: int) -> Figure:
-        mine, theirs = ([seconds * 1000 for seconds, _ in side] for side in sides(work, rounds)[:2])
+    def milliseconds(work: Work, rounds: int, *without: str) -> Figure:
+        taken = {
+            name: [seconds * 1000 for seconds, _ in side]
+            for name, side in sides(work, rounds, *without).items()
+        }
         title = work.title.replace("%s", "+-")
-        return against(title, "ms", mine, theirs, peer, most=work.most)
+        mine = taken.pop("")
+        return against(title, "ms", mine, *best(taken, min), most=work.most)
 
+    if cyrus.NAME in clients:
+        clients[cyrus.NAME].take("", b"SELECT INBOX")
     for work in ONCE:
-        yield milliseconds(work, 1)
+        yield milliseconds(work, 1, cyrus.NAME)
     _settle(server)
     for work in ROUNDS:
         yield milliseconds(work, plan.rounds)
-    mine, theirs = (
-        [octets / seconds / 1e6 for seconds, octets in side]
-        for side in sides(BODIES, plan.rounds)[:2]
-    )
-    yield against(BODIES.title, "MB/s", mine, theirs, peer, least=1.0)
+    taken = {
+        name: [octets / seconds / 1e6 for seconds, octets in side]
+        for name, side in sides(BODIES, plan.rounds).items()
+    }
+    mine = taken.pop("")
+    yield against(BODIES.title, "MB/s", mine, *best(taken, max), least=1.0)
 
 
 def _waits(probe: Probe, client: Client) -> Iterator[Figure]:

@@ -119,7 +119,7 @@ class Process:
         """
         Seconds of processor time that it and its descendants used, those that ended too.
         """
-        return sum(_used(pid) for pid in self._family())
+        return sum(_used(pid) for pid in self.family())
 
     def rss(self) -> int:
         """
@@ -131,12 +131,16 @@ class Process:
                     return int(line.split()[1]) * 1024
         return 0
 
-    def _family(self) -> list[int]:
+    def family(self) -> list[int]:
+        """
+        Its number, and those of its descendants.
+        """
         family = [self.pid]
         for pid in family:
-            with contextlib.suppress(OSError):
-                children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-                family += map(int, children.split())
+            # Each thread has those that it started.
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                with contextlib.suppress(OSError):
+                    family += map(int, children.read_text(encoding="ascii").split())
         return family
 
     def stop(self) -> None:

@@ -11,6 +11,7 @@ thus no two names share a directory, and no two directories a name (PATH-02).
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from mailaccess.errors import BadMailboxName, BadSyntax
 from mailaccess.wire import utf7
@@ -45,6 +46,8 @@ def directory_of(name: str) -> str:
     return directory.decode("ascii")
 
 
+# As many as a large account has: all of them are asked for each time they are listed.
+@lru_cache(maxsize=16384)
 def name_of(directory: str) -> str | None:
     """
     The mailbox that a directory is, or None if it is none.

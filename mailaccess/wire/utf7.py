@@ -24,6 +24,8 @@ def encode(name: str) -> bytes:
 
     @raise UnicodeEncodeError: lone surrogates, which no name that was decoded here has
     """
+    if name.isascii() and name.isprintable() and "&" not in name:
+        return name.encode("ascii")
     return _OTHER.sub(_shift, name).encode("ascii")
 
 

@@ -24,7 +24,13 @@ async def mailboxes(account: MaildirAccount) -> Sequence[MailboxInfo]:
     subscribed = set(await account.subscriptions())
     real, marked = await account.in_thread(_look, account.tree)
     uses = uses_of(sorted(real), marked, account.options.folders)
-    parents = {parent for name in real for parent in names.parents_of(name)}
+    parents: set[str] = set()
+    for name in real:
+        above = name.rpartition(names.DELIMITER)[0]
+        # Of a name whose parent is known, all above it are.
+        while above and above not in parents:
+            parents.add(above)
+            above = above.rpartition(names.DELIMITER)[0]
     listed = sorted((real | parents) - {names.INBOX})
     return [
         MailboxInfo(

@@ -5,7 +5,7 @@ Which directories of a Maildir are mailboxes.
 from __future__ import annotations
 
 import errno
-import os
+import stat
 
 from mailaccess.store import names
 from mailaccess.store.disk import Disk, Tree
@@ -33,12 +33,11 @@ def is_mailbox(disk: Disk, directory: str, at: int) -> bool:
     @raise OSError: it cannot be found out, which is never taken for "no" (DS-11)
     """
     try:
-        below = disk.open_directory(directory, at)
+        if not stat.S_ISDIR(disk.stat(directory, at).st_mode):
+            return False
+        disk.stat(f"{directory}/cur", at)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             return False
         raise
-    try:
-        return disk.exists("cur", below)
-    finally:
-        os.close(below)
+    return True

@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +27,7 @@ from mailaccess.auth.passwords import make
 from mailaccess.cli import main
 from mailaccess.cli.command import Failed
 from mailaccess.cli.probe import _host
+from mailaccess.cli.probe.logins import SCRAM, SIMPLE, Distrusted, scram
 from mailaccess.cli.probe.tlsfacts import days_left, identity_problem
 
 from .live import SECRET, Live
@@ -106,6 +108,74 @@ def test_ours_comes_out_clean(
         wanted |= {"sasl-plain-in-the-clear", "password-in-the-clear"}
     assert wanted <= set(found["verdicts"])
     assert SECRET not in json.dumps(found)
+
+
+@pytest.fixture(scope="module")
+def with_keys(pem: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """
+    Ours, with somebody for every mechanism: a password that can be recovered, and keys.
+    """
+    top = tmp_path_factory.mktemp("keys")
+    keys = [make(each, SECRET.encode()) for each in ("SCRAM-SHA-1", "SCRAM-SHA-256")]
+    (top / "users").write_text(f"amy:{{PLAIN}}{SECRET}\nbea:{keys[0]}\ncyd:{keys[1]}\n")
+    (top / "users").chmod(0o640)
+    (top / "mail").mkdir()
+    names = [f"SCRAM-SHA-{each}{plus}" for each in ("1", "256") for plus in ("", "-PLUS")]
+    listed = ", ".join(f'"{each}"' for each in ["PLAIN", "LOGIN", "CRAM-MD5", *names])
+    (top / "m.toml").write_text(
+        f'[mail]\nhome = "{top}/mail/{{user}}"\n[[users]]\ntype = "file"\npath = "{top}/users"\n'
+        f'clear_text = true\n[tls]\ncertificate = "{pem}"\n'
+        + "".join(
+            f'[[listener]]\nprotocol = "{protocol}"\naddress = "127.0.0.1"\nport = 0\n'
+            f'tls = "implicit"\nmechanisms = [{listed}]\n'
+            for protocol in ("imap", "pop3")
+        )
+    )
+    server = Live(top / "m.toml")
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "protocol", "secret"),
+    [(each, protocol, SECRET) for each in (*SIMPLE, *SCRAM) for protocol in ("imap", "pop3")]
+    + [("CRAM-MD5", "imap", "wr0ng"), ("SCRAM-SHA-256-PLUS", "pop3", "wr0ng")],
+)
+def test_every_mechanism_logs_in_to_ours(
+    mechanism: str,
+    protocol: str,
+    secret: str,
+    with_keys: Live,
+    probe: Callable[..., Report],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SASL-04, TLS-20: and with a wrong password none does."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(secret + "\n"))
+    digest = mechanism.removesuffix("-PLUS")
+    user = {"SCRAM-SHA-1": "bea", "SCRAM-SHA-256": "cyd"}.get(digest, "amy")
+    words = ["--tls", "-u", user, "--stdin", "-m", mechanism, "--only", "alpn"]
+    found = probe("127.0.0.1", with_keys.ports[f"{protocol}s"], protocol, *words)
+    assert found["verdicts"]["login"] == ("ok" if secret == SECRET else "bad"), found["checks"]
+    assert secret not in json.dumps(found)
+
+
+def test_a_server_that_does_not_know_the_password_is_not_believed() -> None:
+    """RFC 5802 section 3: who cannot sign does not have the keys."""
+    salt = b64encode(b"salt").decode()
+    exchange = scram("SCRAM-SHA-256", "amy", SECRET)
+    nonce = next(exchange).decode().partition("r=")[2]
+    exchange.send(f"r={nonce}more,s={salt},i=4096".encode())
+    with pytest.raises(Distrusted, match="does not prove"):
+        exchange.send(b"v=" + b64encode(b"\0" * 32))
+    for wrong in (f"r={nonce},s={salt},i=4096", f"r=other,s={salt},i=4096", f"r={nonce}x,s=!,i=1"):
+        exchange = scram("SCRAM-SHA-256", "amy", SECRET)
+        next(exchange)
+        with pytest.raises(Distrusted, match="not the beginning"):
+            exchange.send(wrong.encode())
+    exchange = scram("SCRAM-SHA-256", "amy", SECRET)
+    nonce = next(exchange).decode().partition("r=")[2]
+    with pytest.raises(Distrusted, match="1 iterations"):
+        exchange.send(f"r={nonce}more,s={salt},i=1".encode())
 
 
 def test_no_password_goes_to_a_server_of_another_name(

@@ -5,6 +5,7 @@ the database it is kept in (DS-05).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import sqlite3
@@ -113,8 +114,13 @@ def _mutated(data: bytes, chance: random.Random) -> bytes:
 
 def _damage(path: Path, chance: random.Random, others: int) -> None:
     """
-    One of the things that can happen to a file.
+    One of the things that can happen to a file; nothing if the store's threads remove it meanwhile.
     """
+    with contextlib.suppress(FileNotFoundError):
+        _harm(path, chance, others)
+
+
+def _harm(path: Path, chance: random.Random, others: int) -> None:
     kind = chance.randrange(8)
     target = Path(f"{path}-wal") if kind % 2 and Path(f"{path}-wal").exists() else path
     if not target.exists():

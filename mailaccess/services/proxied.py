@@ -45,6 +45,7 @@ class ProxiedFactory(Factory):
     @ivar proxies: networks of the proxies
     @ivar sockets: whether those who come over a unix socket are proxies
     @ivar certificates: whether to believe them about client certificates, too
+    @ivar waiting: those of whom no header has come; they end when the listener stops
     """
 
     noisy = False
@@ -67,6 +68,7 @@ class ProxiedFactory(Factory):
         self.sockets = sockets
         self.certificates = certificates
         self.seconds = seconds
+        self.waiting: set[_Header] = set()
 
     def doStart(self) -> None:
         """
@@ -81,6 +83,8 @@ class ProxiedFactory(Factory):
         """
         super().doStop()  # type: ignore[no-untyped-call]
         self.wrapped.doStop()
+        for each in tuple(self.waiting):
+            each.leave()
 
     def buildProtocol(self, addr: Any) -> Any:
         """
@@ -123,6 +127,7 @@ class _Header(Protocol):
         Wait, but not for ever.
         """
         owner = self._owner
+        owner.waiting.add(self)
         self._timer = owner.reactor.callLater(owner.seconds, self._refuse, "no header in time")
 
     def dataReceived(self, data: bytes) -> None:
@@ -167,10 +172,18 @@ class _Header(Protocol):
             rip=getattr(self._addr, "host", "") or "",
             reason=why,
         )
+        self.leave()
+
+    def leave(self) -> None:
+        """
+        End it, unread.
+        """
+        self._stop_waiting()
         transport: Any = self.transport
         transport.abortConnection()
 
     def _stop_waiting(self) -> None:
+        self._owner.waiting.discard(self)
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()

@@ -79,7 +79,7 @@ class Door:
         self.client = Recorder()
         inner = Factory.forProtocol(lambda: self.client)
         inner.noisy = False
-        factory = ProxiedFactory(
+        factory = self.factory = ProxiedFactory(
             inner, networks(["10.0.0.7/32"]), self.clock, "imap", seconds=5, **more
         )
         self.transport = StringTransportWithDisconnection(peerAddress=peer)
@@ -157,6 +157,21 @@ def test_nothing_stays_of_a_proxy_that_goes() -> None:
     door = Door()
     door.transport.loseConnection()
     assert door.clock.getDelayedCalls() == []
+
+
+def test_who_has_not_said_anything_goes_when_the_listener_stops() -> None:
+    """DS-17: and does not become a client afterwards."""
+    door = Door()
+    door.factory.doStart()
+    door.feed(LINE[:-1])
+    door.factory.doStop()
+    assert not door.transport.connected
+    assert door.client.transport is None
+    assert not door.factory.waiting
+    assert door.clock.getDelayedCalls() == []
+    door = Door()
+    door.feed(LINE)
+    assert not door.factory.waiting
 
 
 def test_a_unix_socket_is_a_proxy_only_where_it_is_named() -> None:

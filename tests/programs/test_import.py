@@ -133,3 +133,19 @@ def test_an_mbox_that_a_program_wrote_comes_in_whole(place: Path) -> None:
     bring(place, "mbox", place / "box", "--into", "Old/Kept")
     person = Person("amy", "", place / "mail" / "amy")
     assert person.stored("Old/Kept") == sorted(wanted)
+
+
+def test_an_administrator_brings_the_mail_of_others(place: Path) -> None:
+    """SASL-03: by a login there as one who may act for them."""
+    directory = Path(tempfile.mkdtemp(prefix="old-"))
+    with running_cyrus(directory, {"amy": WORD}) as cyrus:
+        context = ssl.create_default_context(cafile=str(cyrus.certificate))
+        with imaplib.IMAP4_SSL("localhost", cyrus.ports["imaps"], ssl_context=context) as it:
+            it.login("amy", WORD)
+            it.append("INBOX", None, None, b"Subject: hers\r\n\r\nx\r\n")
+        actor, secret = cyrus.admin
+        (place / "word").write_text(secret)
+        there = ("imap", "localhost", "--port", str(cyrus.ports["imaps"]), "--as", actor)
+        bring(place, *there, "--ca", cyrus.certificate, "--password-file", place / "word")
+    shutil.rmtree(directory, ignore_errors=True)
+    assert list(stored(place)) == ["Subject: hers"]

@@ -33,6 +33,7 @@ default_internal_group = {internal_group}
 default_login_user = {login}
 default_process_limit = 2000
 default_client_limit = 20000
+default_vsz_limit = 4G
 ssl = yes
 ssl_cert = <{certificate}
 ssl_key = <{certificate}

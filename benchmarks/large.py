@@ -13,8 +13,9 @@ from pathlib import Path
 from . import dovecot, mail, ours
 from .client import Client
 from .figures import Figure, Plan, against
-from .mailbox import give
+from .mailbox import USERS, give, waits
 from .ours import Server
+from .probe import probing
 from .process import Process, no_collector
 
 MB = 1e6
@@ -25,8 +26,8 @@ DIFFERENT = 1000
 _ASKED = 500
 
 NOTE_MEMORY = (
-    "Growth of the proportional set of all processes, from before the first SELECT. Here ten"
-    " sessions of one process, there a process each."
+    "Growth of the proportional set of all processes, from ten sessions that are logged in. Here"
+    " they are of one process, there each has its own; processes that help are counted."
 )
 NOTE_MILLION = "Links to 1,000 files, so that it fits; both sides have links to the same."
 
@@ -48,7 +49,7 @@ def _sides(plan: Plan, what: str) -> Iterator[dict[str, Server]]:
     """
     mine, theirs = plan.place / what, plan.place / f"{what}-dovecot"
     os.sync()
-    with ours.serve(mine, ["amy"]) as server, dovecot.serve(theirs, ["amy"]) as peer:
+    with ours.serve(mine, USERS) as server, dovecot.serve(theirs, USERS) as peer:
         sides = {"": server}
         if peer is not None:
             sides[dovecot.version()] = peer
@@ -71,10 +72,13 @@ def _own(plan: Plan, what: str) -> None:
         give(theirs)
 
 
-def _beside(name: str, unit: str, taken: dict[str, list[float]], note: str = "") -> Figure:
+def _beside(
+    name: str, unit: str, taken: dict[str, list[float]], note: str = "", *, judged: bool = True
+) -> Figure:
     mine = taken.pop("")
     for peer, theirs in taken.items():
-        return against(name, unit, mine, theirs, peer, most=1.0, note=note)
+        most = 1.0 if judged else None
+        return against(name, unit, mine, theirs, peer, most=most, note=note)
     return against(name, unit, mine, (), "Dovecot", note=note)
 
 
@@ -92,7 +96,11 @@ def _folders(plan: Plan) -> Iterator[Figure]:
     some = range(0, plan.folders, max(1, plan.folders // _ASKED))
     asked = [b"STATUS Work/%02d/%05d (MESSAGES UNSEEN)" % (each % 100, each) for each in some]
     folders = f"{plan.folders:,} folders"
-    with _sides(plan, "folders") as sides, no_collector():
+    with (
+        _sides(plan, "folders") as sides,
+        probing(plan.place, sides[""].plain, USERS[1]) as probe,
+        no_collector(),
+    ):
         clients = {name: Client(server.plain) for name, server in sides.items()}
         # Dovecot has slashes only where it is told so.
         separated = {
@@ -105,12 +113,14 @@ def _folders(plan: Plan) -> Iterator[Figure]:
             taken: dict[str, list[float]] = {name: [] for name in clients}
             for _ in range(rounds):
                 for name, client in clients.items():
-                    took = client.take_all("", separated[name])[0]
+                    took = client.take_all(f"STATUS, {title}", separated[name])[0]
                     taken[name].append(took / count * 1e6)
             yield _beside(f"STATUS of a folder, {title}, {folders}", "us", taken)
         yield _turns(plan, clients, f"CREATE, {folders}", b"CREATE New%d")
         for client in clients.values():
             client.close()
+        probe.end()
+        yield from waits(probe, clients[""])
 
 
 def _turns(
@@ -136,11 +146,6 @@ def _open(plan: Plan) -> Iterator[Figure]:
     used: dict[str, list[float]] = {}
     with _sides(plan, "open") as sides:
         for name, server in sides.items():
-            # As they are the second time: looked at, left, opened again.
-            for selected in boxes:
-                client = Client(server.plain)
-                client.take("", b"SELECT " + selected)
-                client.close()
             clients = [Client(server.plain) for _ in boxes]
             before = memory(server.process)
             for client, selected in zip(clients, boxes, strict=True):
@@ -151,9 +156,9 @@ def _open(plan: Plan) -> Iterator[Figure]:
             for client in clients:
                 client.close()
     title = f"memory, {MAILBOXES} mailboxes of {plan.messages:,} open"
-    grown = {name: values[:1] for name, values in used.items()}
-    yield _beside(f"{title}: more by", "MB", grown, NOTE_MEMORY)
-    yield _beside(f"{title}: in all", "MB", {name: values[1:] for name, values in used.items()})
+    for number, what, note in ((0, "more by", NOTE_MEMORY), (1, "in all", "")):
+        taken = {name: values[number : number + 1] for name, values in used.items()}
+        yield _beside(f"{title}: {what}", "MB", taken, note, judged=False)
 
 
 def memory(process: Process) -> int:
@@ -186,13 +191,20 @@ def _million(plan: Plan) -> Iterator[Figure]:
         ("STATUS", b"STATUS INBOX (MESSAGES UNSEEN)"),
         ("ENVELOPE of the last 100", b"FETCH %d:* (FLAGS ENVELOPE)" % max(1, plan.million - 99)),
     )
-    with _sides(plan, "million") as sides, no_collector():
+    with (
+        _sides(plan, "million") as sides,
+        probing(plan.place, sides[""].plain, USERS[1]) as probe,
+        no_collector(),
+    ):
         clients = {name: Client(server.plain) for name, server in sides.items()}
-        first = {name: [each.take("", b"SELECT INBOX")[0]] for name, each in clients.items()}
-        yield _beside(f"first SELECT, {many}", "s", first, NOTE_MILLION)
+        title = f"first SELECT, {many}"
+        first = {name: [each.take(title, b"SELECT INBOX")[0]] for name, each in clients.items()}
+        yield _beside(title, "s", first, NOTE_MILLION, judged=False)
         for title, command in works:
             yield _turns(plan, clients, f"{title}, {many}", command)
         held = {name: [memory(server.process) / MB] for name, server in sides.items()}
-        yield _beside(f"memory, {many} open", "MB", held)
+        yield _beside(f"memory, {many} open", "MB", held, judged=False)
         for client in clients.values():
             client.close()
+        probe.end()
+        yield from waits(probe, clients[""])

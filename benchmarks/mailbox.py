@@ -104,7 +104,7 @@ def run(plan: Plan) -> Iterator[Figure]:
         for each in clients.values():
             each.close()
     yield from figures
-    yield from _waits(probe, clients[""])
+    yield from waits(probe, clients[""])
 
 
 def give(path: Path) -> None:
@@ -171,14 +171,17 @@ def _work(plan: Plan, clients: dict[str, Client], server: Server) -> Iterator[Fi
     yield against(BODIES.title, "MB/s", mine, *best(taken, max), least=1.0)
 
 
-def _waits(probe: Probe, client: Client) -> Iterator[Figure]:
+def waits(probe: Probe, client: Client) -> Iterator[Figure]:
+    """
+    How long somebody else waited while commands ran.
+    """
     note = NOTE_PROBE
     for title, windows in client.windows.items():
-        waits = probe.waits(windows)
+        waited = probe.waits(windows)
         # A command that is over between two NOOPs kept nobody waiting.
-        if not title or not waits:
+        if not title or not waited:
             continue
-        worst = waits[min(len(waits) - 1, int(len(waits) * 0.99))]
+        worst = waited[min(len(waited) - 1, int(len(waited) * 0.99))]
         yield Figure(
             name=f"NOOP p99 during {title.replace('%s', '+-')}",
             unit="ms",

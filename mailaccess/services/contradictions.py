@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 
 from mailaccess.auth.sasl import MECHANISMS
+from mailaccess.wire.naming import INBOX
 
 from . import auditchecks, demands, namespaces, quotas
 from .directories import contradicted
@@ -234,6 +235,18 @@ def _systemd_has_no_port(document: Document, settings: Settings) -> None:
             document.wrong(("listener", position, "port"), "has no meaning for a socket; remove it")
 
 
+def _prefix_fits_the_delimiter(document: Document, settings: Settings) -> None:
+    mail = settings.mail
+    fitting = INBOX + mail.delimiter
+    written = document.value(("mail", "delimiter")) or mail.delimiter
+    if mail.delimiter == written and mail.prefix not in ("", fitting):
+        document.wrong(
+            ("mail", "prefix"),
+            f'is not INBOX with the delimiter "{mail.delimiter}" behind it; write "{fitting}", or'
+            " remove it, or correct delimiter",
+        )
+
+
 def _limits_agree(document: Document, settings: Settings) -> None:
     limits = settings.limits
     if limits.connections_per_ip > limits.connections:
@@ -281,6 +294,7 @@ _CHECKS: tuple[Callable[[Document, Settings], None], ...] = (
     quotas.tables_make_sense,
     quotas.folders_have_names,
     namespaces.tables_make_sense,
+    _prefix_fits_the_delimiter,
     _group_has_a_user,
     *auditchecks.CHECKS,
     _control_has_a_place,

@@ -26,6 +26,7 @@ from mailaccess.protocols.login import Entrance
 from mailaccess.protocols.pop3.factory import POP3Factory
 from mailaccess.protocols.pop3.options import POP3Options
 from mailaccess.protocols.sweep import Sweep
+from mailaccess.wire.naming import Naming
 
 from .policies import private_layers
 from .settings import ListenerSettings, Settings
@@ -69,7 +70,9 @@ class Factories:
         )
         shared = entrance, self.clock, self.sweep
         if listener.protocol == "imap":
-            return IMAPFactory(*shared, self._limits(settings.limits.imap_idle), self.places)
+            limits = self._limits(settings.limits.imap_idle)
+            naming = Naming(settings.mail.delimiter, settings.mail.prefix)
+            return IMAPFactory(*shared, limits, self.places, naming=naming)
         limits = self._limits(settings.limits.pop3_idle)
         return POP3Factory(*shared, limits, self.places, self._pop3_options())
 

@@ -16,6 +16,7 @@ import attrs
 
 from mailaccess.auth.sasl import MECHANISMS
 from mailaccess.store.maildir.uniqueids import USUAL
+from mailaccess.wire.naming import DELIMITERS
 
 from .auditsettings import AuditSettings, MetricsSettings, RatchetSettings, ShadowSettings
 from .controlsettings import ControlSettings
@@ -73,6 +74,17 @@ class MailSettings:
         "when flags are written into file names, where other programs see them",
     )
     domain: str = option(Text(what="domain"), "", "added to user names that come without one")
+    delimiter: str = option(
+        Text(DELIMITERS),
+        "/",
+        "what IMAP clients see between the parts of names of folders; here and in other files it"
+        " is `/` always",
+    )
+    prefix: str = option(
+        Text(what='`""` or `"INBOX"` with the delimiter behind it'),
+        "",
+        "what IMAP clients see before the names of all folders but `INBOX`, as with Courier",
+    )
     pop3_uidl_format: str = option(
         UniqueIdFormat(),
         USUAL,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 from mailaccess.errors import BadSyntax
+from mailaccess.wire.naming import PLAIN, Naming
 
 MAX_DEPTH = 100
 """Parentheses open at one time (PAR-03)."""
@@ -17,15 +18,19 @@ class Cursor:
     Text and a position in it. Everything raises L{BadSyntax} with that position.
 
     @ivar utf8: quoted strings may hold UTF-8 (RFC 6855 section 3)
+    @ivar naming: what its names of mailboxes mean
     @ivar depth: parentheses that are open
     """
 
-    __slots__ = ("depth", "pos", "text", "utf8")
+    __slots__ = ("depth", "naming", "pos", "text", "utf8")
 
-    def __init__(self, text: bytes, pos: int = 0, *, utf8: bool = False) -> None:
+    def __init__(
+        self, text: bytes, pos: int = 0, *, utf8: bool = False, naming: Naming = PLAIN
+    ) -> None:
         self.text = text
         self.pos = pos
         self.utf8 = utf8
+        self.naming = naming
         self.depth = 0
 
     def __repr__(self) -> str:

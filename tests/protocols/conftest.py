@@ -31,6 +31,7 @@ from mailaccess.protocols.sweep import Sweep
 from mailaccess.testing.memory import MemoryAccount, MemoryAccounts
 from mailaccess.testing.people import MemoryChecker, entrance
 from mailaccess.testing.talk import MemoryTransport, Talk
+from mailaccess.wire.naming import PLAIN, Naming
 
 CORPUS = Path(__file__).parent.parent / "data" / "corpus"
 
@@ -53,6 +54,7 @@ class House:
     )
     limits: Limits = attrs.field(factory=Limits)
     places: Any = None
+    naming: Naming = PLAIN
     sweep: Sweep = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -64,7 +66,8 @@ class House:
         A listener.
         """
         way_in = entrance(self.checker, self.accounts.enter, self.clock, **options)
-        return IMAPFactory(way_in, self.clock, self.sweep, self.limits, self.places)
+        shared = way_in, self.clock, self.sweep, self.limits, self.places
+        return IMAPFactory(*shared, naming=self.naming)
 
     def connect(
         self,

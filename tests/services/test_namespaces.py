@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from twisted.internet import reactor
 
 from mailaccess.cli import main
 from mailaccess.errors import ConfigurationErrors
+from mailaccess.protocols.imap.factory import IMAPFactory
 from mailaccess.services.check import check
 from mailaccess.services.config import parse
+from mailaccess.services.factories import Factories
 from mailaccess.services.namespaces import with_namespaces
 from mailaccess.services.site import maildirs
 from mailaccess.store.namespaces import NamespaceAccounts
+from mailaccess.wire.naming import Naming
 
 SITE = """\
 [mail]
@@ -156,3 +160,30 @@ def test_fsck_proves_a_namespace_as_any_account(
     assert told["failure"] == ""
     assert main(["fsck", str(site), "--all"]) == 0
     assert capsys.readouterr().out == "Public/: all well\n"
+
+
+def test_clients_see_the_names_that_the_configuration_says(tmp_path: Path) -> None:
+    """What C{[mail]} says is what the connections of a listener use."""
+    mail = 'domain = "example.org"\ndelimiter = "."\nprefix = "INBOX."\n'
+    settings = parse(text(tmp_path, "").replace('domain = "example.org"\n', mail))
+    nothing: Any = None
+    made = Factories(settings, *[nothing] * 4).make(settings.listener[0])
+    assert isinstance(made, IMAPFactory)
+    assert made.buildProtocol(None).naming == Naming(".", "INBOX.")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ('prefix = "INBOX."', 'is not INBOX with the delimiter "/" behind it; write "INBOX/"'),
+        ('prefix = "Mail."\ndelimiter = "."', 'delimiter "." behind it; write "INBOX."'),
+        ('prefix = "INBOX"\ndelimiter = "."', 'delimiter "." behind it; write "INBOX."'),
+        ('delimiter = "\\\\"\nprefix = "INBOX."', "is not known; use one of ., /"),
+    ],
+)
+def test_a_prefix_has_the_delimiter_behind_it(options: str, said: str) -> None:
+    with pytest.raises(ConfigurationErrors) as caught:
+        parse(text("/srv", "").replace("domain =", options + "\ndomain ="))
+    (problem,) = caught.value.problems
+    assert problem.startswith("configuration:3: ")
+    assert said in problem

@@ -16,7 +16,7 @@ def rest(cursor: Cursor) -> Cursor:
     """
     All that is left, unread: for a grammar that depends on the session's extensions.
     """
-    left = Cursor(cursor.text, cursor.pos, utf8=cursor.utf8)
+    left = Cursor(cursor.text, cursor.pos, utf8=cursor.utf8, naming=cursor.naming)
     cursor.pos = len(cursor.text)
     return left
 

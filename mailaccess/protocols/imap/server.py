@@ -17,15 +17,18 @@ import re
 from collections.abc import Coroutine
 from typing import Any, cast
 
+import attrs
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from ...errors import AuthenticationFailed, BadSyntax, LimitReached, Refused, TooBig
 from ...interfaces import IMailLogin
 from ...policy.mechanism import Mechanism
+from ...store.rights import ISharesMailboxes
 from ...wire.cursor import Cursor
 from ...wire.framing import POST_AUTH, Announced, BadLiteral, Chunk, Event, Framer, Overlong
 from ...wire.framing import Command as Framed
+from ...wire.naming import PLAIN, Naming
 from ..connection import MailConnection
 from ..factory import MailFactory
 from ..login import Visit
@@ -48,15 +51,17 @@ class IMAPServer(MailConnection):
     One IMAP connection.
 
     @ivar tag: of the running command
+    @ivar naming: how clients call mailboxes
     @ivar idling: the IDLE that lasts
     """
 
     log = Logger(namespace="mailaccess.imap")
     framer: Framer
 
-    def __init__(self, factory: MailFactory, registry: Registry) -> None:
+    def __init__(self, factory: MailFactory, registry: Registry, naming: Naming = PLAIN) -> None:
         super().__init__(factory)
         self.registry = registry
+        self.naming = naming
         self.framer = Framer()
         self.session = Session(self)
         self.tag = b""
@@ -122,6 +127,9 @@ class IMAPServer(MailConnection):
         super().enter(visit)
         if self.visit is not None:
             self.session.state = State.AUTHENTICATED
+            if self.naming.prefix and self.session.store_offers(ISharesMailboxes):
+                shared = tuple(self.session.account.shared)
+                self.naming = attrs.evolve(self.naming, shared=shared)
             self.framer.limits = POST_AUTH
 
     def secured(self) -> None:
@@ -230,7 +238,8 @@ class IMAPServer(MailConnection):
         if at == len(text) and command.parse is nothing:
             return self.execute(tag, command, ())
         try:
-            arguments = command.parse(Cursor(text, at, utf8="UTF8=ACCEPT" in self.session.enabled))
+            utf8 = "UTF8=ACCEPT" in self.session.enabled
+            arguments = command.parse(Cursor(text, at, utf8=utf8, naming=self.naming))
         except BadSyntax as bad:
             if command.spoiled is not None:
                 command.spoiled(self.session, text[at:])

@@ -13,6 +13,7 @@ import attrs
 
 from ...errors import MailboxReadOnly, NotPermitted
 from ...interfaces import DELETED, KEYWORD_BIT, SEEN, SYSTEM_FLAGS, Changes, IMailbox
+from ...wire.naming import Naming
 from .registry import State
 
 if TYPE_CHECKING:
@@ -54,6 +55,13 @@ class Session:
         """
         assert self.connection.visit is not None
         return self.connection.visit.user.account
+
+    @property
+    def naming(self) -> Naming:
+        """
+        How the client calls mailboxes.
+        """
+        return self.connection.naming
 
     @property
     def selected(self) -> IMailbox:

@@ -31,6 +31,7 @@ from mailaccess.wire.grammar.names import (
     flags,
     list_mailbox,
     mailbox,
+    reference,
     sequence_set,
 )
 from mailaccess.wire.grammar.section import Section, header_fld_name, partial, section
@@ -59,6 +60,7 @@ __all__ = [
     "nz_number64",
     "parenthesised",
     "partial",
+    "reference",
     "section",
     "sequence_set",
     "string",

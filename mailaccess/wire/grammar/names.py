@@ -75,9 +75,20 @@ def flags(c: Cursor) -> list[str]:
 # mailbox = "INBOX" / astring   ; INBOX is case insensitive
 def mailbox(c: Cursor) -> str:
     """
-    A mailbox name, decoded; C{INBOX} in capitals.
+    A mailbox name, decoded, as it is here (L{mailaccess.wire.naming}); C{INBOX} in capitals.
+
+    @raise mailaccess.errors.BadMailboxName: a name outside of the namespaces that there are
     """
-    return _name(astring(c), c)
+    return c.naming.here(_decoded(astring(c), c))
+
+
+# list = "LIST" SP mailbox SP list-mailbox   ; the first of them
+def reference(c: Cursor) -> str:
+    """
+    What stands before patterns, or a name that something is still to be done to: decoded, as the
+    client wrote it.
+    """
+    return _decoded(astring(c), c)
 
 
 # list-mailbox = 1*list-char / string
@@ -91,11 +102,6 @@ def list_mailbox(c: Cursor) -> str:
         return _decoded(string(c, "list-mailbox"), c)
     c.pos = found.end()
     return _decoded(found[0], c)
-
-
-def _name(raw: bytes, c: Cursor) -> str:
-    name = _decoded(raw, c)
-    return "INBOX" if name.upper() == "INBOX" and name.isascii() else name
 
 
 def _decoded(raw: bytes, c: Cursor) -> str:

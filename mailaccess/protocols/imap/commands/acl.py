@@ -58,7 +58,7 @@ async def myrights(session: Session, name: Annotated[str, mailbox]) -> None:
     RFC 4314 section 3.5.
     """
     rights = letters(await session.account.rights(name))
-    session.untagged(b"MYRIGHTS %b %b" % (writer.mailbox(name), rights))
+    session.untagged(b"MYRIGHTS %b %b" % (session.naming.written(name), rights))
 
 
 @extension.command(b"GETACL", State.LOGGED_IN)
@@ -72,7 +72,7 @@ async def getacl(session: Session, name: Annotated[str, mailbox]) -> None:
         b" %b %b" % (writer.astring(identifier.encode("utf-8")), letters(rights))
         for identifier, rights in await session.account.access(name)
     ]
-    session.untagged(b"ACL %b%b" % (writer.mailbox(name), b"".join(pairs)))
+    session.untagged(b"ACL %b%b" % (session.naming.written(name), b"".join(pairs)))
 
 
 @extension.command(b"LISTRIGHTS", State.LOGGED_IN)
@@ -85,7 +85,11 @@ async def listrights(
     RFC 4314 section 3.4.
     """
     found = {who.encode("utf-8"): rights for who, rights in await session.account.access(name)}
-    words = writer.mailbox(name), writer.astring(identifier), letters(found.get(identifier, ()))
+    words = (
+        session.naming.written(name),
+        writer.astring(identifier),
+        letters(found.get(identifier, ())),
+    )
     session.untagged(b"LISTRIGHTS %b %b %b" % words)
 
 

@@ -161,14 +161,14 @@ async def append(session: Session, announced: Announced, at: int) -> Reply:
 
 async def _append(session: Session, incoming: Incoming, announced: Announced, at: int) -> Reply:
     utf8 = "UTF8=ACCEPT" in session.enabled
-    cursor = Cursor(announced.text, at, utf8=utf8)
+    cursor = Cursor(announced.text, at, utf8=utf8, naming=session.naming)
     cursor.space()
     if cursor.pos == announced.text.rfind(b"{"):
         # append = "APPEND" SP mailbox ...: the name comes as a literal.
         if announced.size > MAX_NAME:
             raise TooBig("Mailbox name too long")
         start, announced = cursor.pos, await incoming.collect(announced)
-        cursor = Cursor(announced.text, start, utf8=utf8)
+        cursor = Cursor(announced.text, start, utf8=utf8, naming=session.naming)
     name = mailbox(cursor)
     first = head(cursor)
     try:

@@ -17,9 +17,8 @@ from ....errors import BadSyntax
 from ....interfaces import MailboxInfo
 from ....wire.cursor import Cursor
 from ....wire.grammar.atoms import atom, parenthesised
-from ....wire.grammar.names import list_mailbox, mailbox
-from ....wire.pattern import ListPattern
-from ..mailboxnames import DELIMITER, listed
+from ....wire.grammar.names import list_mailbox, reference
+from ..mailboxnames import as_listed, listed
 from ..registry import Extension, State
 from ..session import Session
 
@@ -66,7 +65,7 @@ def list_arguments(cursor: Cursor) -> Wanted:
     if extended:
         selected = _options(cursor, _SELECTIONS)
         cursor.space()
-    reference = mailbox(cursor)
+    before = reference(cursor)
     cursor.space()
     if cursor.looking_at(b"("):
         extended = True
@@ -79,7 +78,7 @@ def list_arguments(cursor: Cursor) -> Wanted:
         cursor.expect(b"RETURN")
         cursor.space()
         _options(cursor, _RETURNS)
-    return Wanted(reference, patterns, _SPECIAL_USE in selected, extended)
+    return Wanted(before, patterns, _SPECIAL_USE in selected, extended)
 
 
 def _options(cursor: Cursor, known: frozenset[bytes]) -> frozenset[bytes]:
@@ -111,14 +110,16 @@ async def list_(session: Session, wanted: Annotated[Wanted, list_arguments]) -> 
 
     RFC 3501 section 6.3.8, RFC 5258 section 3, RFC 6154 section 2.
     """
+    naming = session.naming
     if not wanted.extended and not wanted.patterns[0]:
-        session.untagged(listed(b"LIST", [b"\\Noselect"], ""))
+        session.untagged(listed(b"LIST", [b"\\Noselect"], "", naming))
         return
-    patterns = [ListPattern(wanted.reference, each, DELIMITER) for each in wanted.patterns if each]
+    patterns = [naming.pattern(wanted.reference, each) for each in wanted.patterns if each]
     slice_ = max(1, _SLICE // max(1, len(patterns)))
-    for count, each in enumerate(await session.account.mailboxes(), 1):
+    found = as_listed(await session.account.mailboxes(), naming)
+    for count, (name, each) in enumerate(found, 1):
         chosen = each.special_use or not wanted.special
-        if chosen and any(pattern.matches(each.name) for pattern in patterns):
-            session.untagged(listed(b"LIST", attributes(each), each.name))
+        if chosen and any(pattern.matches(name) for pattern in patterns):
+            session.untagged(listed(b"LIST", attributes(each), name, naming))
         if not count % slice_:
             await session.pace()

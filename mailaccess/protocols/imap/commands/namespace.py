@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from ....store.rights import ISharesMailboxes
 from ....wire import utf7
+from ....wire.naming import Naming
 from ....wire.writer import string
 from ..registry import Extension, State
 from ..session import Session
@@ -22,5 +23,11 @@ async def namespace(session: Session) -> None:
     """
     offered = session.store_offers(ISharesMailboxes)
     prefixes = session.account.shared if offered else ()
-    shared = b"".join([b'(%b "/")' % string(utf7.encode(each)) for each in prefixes])
-    session.untagged(b'NAMESPACE (("" "/")) NIL ' + (b"(%b)" % shared if shared else b"NIL"))
+    naming = session.naming
+    shared = b"".join([_described(naming, naming.there(each)) for each in prefixes])
+    own = _described(naming, naming.prefix)
+    session.untagged(b"NAMESPACE (%b) NIL " % own + (b"(%b)" % shared if shared else b"NIL"))
+
+
+def _described(naming: Naming, prefix: str) -> bytes:
+    return b"(%b %b)" % (string(utf7.encode(prefix)), naming.quoted)

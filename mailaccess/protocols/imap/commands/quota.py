@@ -90,7 +90,7 @@ async def get_quota_root(session: Session, name: Annotated[str, mailbox]) -> Non
     """
     quota: Quota | None = await session.account.quota(name)
     roots = b" " + _root(quota) if quota is not None else b""
-    session.untagged(b"QUOTAROOT %b%b" % (writer.mailbox(name), roots))
+    session.untagged(b"QUOTAROOT %b%b" % (session.naming.written(name), roots))
     if quota is not None:
         session.untagged(response(quota))
 

@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from sys import byteorder
 from typing import Annotated
 
+from ....errors import BadMailboxName
 from ....interfaces import SEEN
+from ....wire.cursor import Cursor
 from ....wire.grammar.names import mailbox
 from ..registry import Effect, Extension, Reply, State
 from ..session import Session
 
 extension = Extension("SELECT")
+
+Chosen = str | BadMailboxName
 
 _SLICE = 4096
 _ONLY_SEEN = bytes(octet & SEEN for octet in range(256))
@@ -33,12 +37,24 @@ def first_unseen(flags: Sequence[int]) -> int:
     return 0
 
 
-async def enter(session: Session, name: str, command: str, read_only: bool) -> Reply:
+def chosen(cursor: Cursor) -> Chosen:
+    """
+    A mailbox name, or why it can be none: whatever was selected is left all the same.
+    """
+    try:
+        return mailbox(cursor)
+    except BadMailboxName as wrong:
+        return wrong
+
+
+async def enter(session: Session, name: Chosen, command: str, read_only: bool) -> Reply:
     """
     Select a mailbox, and say what it has. Whatever was selected is left first: after a failure
     nothing is (RFC 3501 section 6.3.1).
     """
     session.unselect()
+    if isinstance(name, BadMailboxName):
+        raise name
     session.select(await session.account.select(name, read_only))
     selected = session.selected
     session.untagged(b"FLAGS (%b)" % session.flag_list())
@@ -54,7 +70,7 @@ async def enter(session: Session, name: str, command: str, read_only: bool) -> R
 
 
 @extension.command(b"SELECT", State.LOGGED_IN, Effect.SILENT)
-async def select(session: Session, name: Annotated[str, mailbox]) -> Reply:
+async def select(session: Session, name: Annotated[Chosen, chosen]) -> Reply:
     """
     Select a mailbox to read and change it.
 
@@ -64,7 +80,7 @@ async def select(session: Session, name: Annotated[str, mailbox]) -> Reply:
 
 
 @extension.command(b"EXAMINE", State.LOGGED_IN, Effect.SILENT)
-async def examine(session: Session, name: Annotated[str, mailbox]) -> Reply:
+async def examine(session: Session, name: Annotated[Chosen, chosen]) -> Reply:
     """
     Select a mailbox to read it; nothing changes, not even which messages are recent.
 

@@ -11,7 +11,6 @@ from ....errors import BadSyntax
 from ....wire.cursor import Cursor
 from ....wire.grammar.atoms import atom, parenthesised
 from ....wire.grammar.names import mailbox
-from ....wire.writer import mailbox as mailbox_name
 from ..registry import Extension, State
 from ..session import Session
 
@@ -56,4 +55,4 @@ async def status(
             raise BadSyntax("a status item")
     counts = await session.account.status(name)
     values = b" ".join([b"%b %d" % (each, known[each](counts)) for each in items])
-    session.untagged(b"STATUS %b (%b)" % (mailbox_name(name), values))
+    session.untagged(b"STATUS %b (%b)" % (session.naming.written(name), values))

@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-from ....wire.grammar.names import list_mailbox, mailbox
-from ....wire.pattern import ListPattern
-from ..mailboxnames import DELIMITER, listed
+from ....wire.grammar.names import list_mailbox, mailbox, reference
+from ..mailboxnames import listed
 from ..registry import Extension, State
 from ..session import Session
 
@@ -39,20 +38,20 @@ async def unsubscribe(session: Session, name: Annotated[str, mailbox]) -> None:
     await session.account.unsubscribe(name)
 
 
-def parents(name: str) -> Iterable[str]:
+def parents(name: str, delimiter: str) -> Iterable[str]:
     """
     The names above a name, topmost first.
     """
-    at = name.find(DELIMITER)
+    at = name.find(delimiter)
     while at >= 0:
         yield name[:at]
-        at = name.find(DELIMITER, at + 1)
+        at = name.find(delimiter, at + 1)
 
 
 @extension.command(b"LSUB", State.LOGGED_IN)
 async def lsub(
     session: Session,
-    reference: Annotated[str, mailbox],
+    before: Annotated[str, reference],
     pattern: Annotated[str, list_mailbox],
 ) -> None:
     """
@@ -61,19 +60,22 @@ async def lsub(
 
     RFC 3501 section 6.3.9.
     """
+    naming = session.naming
     if not pattern:
-        session.untagged(listed(b"LSUB", [b"\\Noselect"], ""))
+        session.untagged(listed(b"LSUB", [b"\\Noselect"], "", naming))
         return
-    wanted = ListPattern(reference, pattern, DELIMITER)
+    wanted = naming.pattern(before, pattern)
     names = await session.account.subscriptions()
+    if not naming.plain:
+        names = [naming.there(each) for each in names]
     given = set(names)
     for count, each in enumerate(names, 1):
         if wanted.matches(each):
-            session.untagged(listed(b"LSUB", [], each))
+            session.untagged(listed(b"LSUB", [], each, naming))
         elif "%" in wanted.text:
-            for above in parents(each):
+            for above in parents(each, naming.delimiter):
                 if above not in given and wanted.matches(above):
                     given.add(above)
-                    session.untagged(listed(b"LSUB", [b"\\Noselect"], above))
+                    session.untagged(listed(b"LSUB", [b"\\Noselect"], above, naming))
         if not count % _SLICE:
             await session.pace()

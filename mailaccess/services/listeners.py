@@ -15,7 +15,7 @@ import socket
 from collections.abc import Callable, Generator
 from typing import Any
 
-from twisted.application.service import Service
+from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, ISSLTransport
 from twisted.logger import Logger
@@ -90,15 +90,16 @@ class Listener(Service):
         """
         Open the ports.
 
-        @raise CannotListen: one of them cannot be
+        @raise CannotListen: some of them cannot be, a line for each
         """
         if self._sockets:
             return
         settings = self.settings
         written = f" ({settings.source})" if settings.source != "default" else ""
         where = settings.label + written
-        try:
-            for address in settings.address:
+        wrong = []
+        for address in settings.address:
+            try:
                 if address.startswith(PREFIX):
                     opened = self._inherited.socket(address, where)
                 elif address.startswith(UNIX):
@@ -106,9 +107,11 @@ class Listener(Service):
                 else:
                     opened = bind(address, settings.port_number, where, self._backlog)
                 self._sockets.append(opened)
-        except CannotListen:
+            except CannotListen as error:
+                wrong.append(str(error))
+        if wrong:
             self._close()
-            raise
+            raise CannotListen("\n".join(wrong))
 
     def startService(self) -> None:
         """
@@ -184,6 +187,27 @@ class Listener(Service):
         sockets, self._sockets = self._sockets, []
         for each in sockets:
             each.close()
+
+
+class Listeners(MultiService):
+    """
+    All of a server.
+    """
+
+    def privilegedStartService(self) -> None:
+        """
+        Open all ports, or say of each that cannot be opened why.
+
+        @raise CannotListen: some of them cannot be, a line for each
+        """
+        wrong = []
+        for each in self:
+            try:
+                each.privilegedStartService()
+            except CannotListen as error:
+                wrong.append(str(error))
+        if wrong:
+            raise CannotListen("\n".join(wrong))
 
 
 def _path(host: Any) -> str:

@@ -42,7 +42,7 @@ from .control.questions import Questions
 from .control.service import Control
 from .factories import Factories
 from .homes import home_template
-from .listeners import Listener
+from .listeners import Listener, Listeners
 from .logins import proofs_of, rights_of, weak_mechanisms
 from .logs import LogWriter
 from .metrics.looking import look
@@ -121,7 +121,7 @@ class MailService(MultiService):
         super().__init__()  # type: ignore[no-untyped-call]
         self.settings = settings
         self.log_writer = log_writer
-        self.listeners = MultiService()  # type: ignore[no-untyped-call]
+        self.listeners = Listeners()  # type: ignore[no-untyped-call]
         limits, domain = settings.limits, settings.mail.domain
 
         tls = self._tls = ServerTLS(settings.tls, reactor) if settings.tls.certificate else None
@@ -254,7 +254,7 @@ class MailService(MultiService):
                 self._tell_out_of_reach()
             become(self.settings.server)
         except (CannotListen, MayNotRun) as error:
-            raise SystemExit(f"mailaccess: {error}") from None
+            raise _cannot_start(error) from None
 
     def _tell_out_of_reach(self) -> None:
         # Only root sees all of them, so before root is given up.
@@ -274,7 +274,7 @@ class MailService(MultiService):
             super().startService()  # type: ignore[no-untyped-call]
             self.tell_policy()
         except (CannotListen, MayNotRun) as error:
-            raise SystemExit(f"mailaccess: {error}") from None
+            raise _cannot_start(error) from None
 
     def tell_policy(self) -> None:
         """
@@ -294,6 +294,10 @@ class MailService(MultiService):
         for each in reversed([*self]):
             yield maybeDeferred(each.stopService)
         log.info("stopped", event="stopped")
+
+
+def _cannot_start(error: Exception) -> SystemExit:
+    return SystemExit("\n".join(f"mailaccess: {line}" for line in str(error).split("\n")))
 
 
 def maildirs(

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -291,14 +292,18 @@ def test_what_runs_has_no_power_left(start: Any, site: Path, place: Path) -> Non
         assert re.search(r"Max core file size\s+0\s+0", limits.read_text())
 
 
-def test_a_taken_port_ends_the_start_with_a_reason(start: Any, site: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        site.write_text(site.read_text().replace("port = 0", f"port = {port}", 1))
+def test_taken_ports_end_the_start_with_a_reason_for_each(start: Any, site: Path) -> None:
+    """All that is in the way is said at once, as a second start of the same server meets it."""
+    listen = partial(socket.create_server, ("127.0.0.1", 0))
+    with listen() as taken, listen() as other:
+        port, second = taken.getsockname()[1], other.getsockname()[1]
+        text = site.read_text().replace("port = 0", f"port = {port}", 1)
+        site.write_text(text.replace("port = 0", f"port = {second}", 1))
         server = start([*TWIST, "mailaccess", "--config", str(site)])
         said, _ = server.process.communicate(timeout=30)
     assert server.process.returncode == 1
-    assert f"listener imap ({site}:9): cannot listen on 127.0.0.1 port {port}" in said
+    assert f"mailaccess: listener imap ({site}:9): cannot listen on 127.0.0.1 port {port}" in said
+    assert f"cannot listen on 127.0.0.1 port {second}" in said
     assert "Traceback" not in said
 
 

@@ -32,6 +32,7 @@ SECONDS = 10.0
 _MOST_ANSWERS = 1000
 _MOST_QUESTIONS = 200
 _LEEWAY = 30
+_FARTHEST = 1e12  # seconds; what is no number in JSON's own terms (NaN) is not below it
 _UNKNOWN: tuple[float, str | AuthenticationFailed] = (0.0, "")
 
 
@@ -98,7 +99,8 @@ class Introspection:
         ends = self._clock() + SECONDS
         try:
             known = self._judge(answer)
-            ends = min(ends, answer.get("exp", ends))
+            if answer.get("exp") is not None:
+                ends = min(ends, answer["exp"])
         except AuthenticationFailed as error:
             known = error
         self._known[digest] = (ends, known)
@@ -132,7 +134,8 @@ class Introspection:
             when = answer.get(name)
             if when is None:
                 continue
-            if not isinstance(when, int | float) or isinstance(when, bool):
+            number = isinstance(when, int | float) and not isinstance(when, bool)
+            if not number or not -_FARTHEST < when < _FARTHEST:
                 raise AuthenticationFailed(detail=f"token: {name} is no time")
             if (now - _LEEWAY > when) if late else (now + _LEEWAY < when):
                 raise AuthenticationFailed(detail=f"token: {name} forbids it now")

@@ -24,11 +24,12 @@ from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from ..errors import DirectoryUnavailable
+from .endpoints import MOST_OCTETS, Way
 
-MOST_OCTETS = 1 << 20
 PATIENCE = 10.0
 """Seconds for everything: the name, the connection, TLS and the answer."""
 
+_MOST_SAID = 200  # of the other side's mistakes, in the log
 _HERE = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -52,31 +53,23 @@ def address_fault(address: str) -> str:
 
 class _Body(Protocol):
     """
-    Gathers an answer, up to a limit.
+    Gathers an answer. The connection below bounds it.
     """
 
     def __init__(self) -> None:
-        self.result: Deferred[bytes] = Deferred(lambda _: self._abort())
+        self.result: Deferred[bytes] = Deferred()
         self._parts = bytearray()
 
     def dataReceived(self, data: bytes) -> None:
         self._parts += data
-        if len(self._parts) > MOST_OCTETS:
-            self._abort()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self.result.called:
             return
-        whole = reason.check(ResponseDone, PotentialDataLoss)  # type: ignore[no-untyped-call]
-        if whole and len(self._parts) <= MOST_OCTETS:
+        if reason.check(ResponseDone, PotentialDataLoss):  # type: ignore[no-untyped-call]
             self.result.callback(bytes(self._parts))
         else:
             self.result.errback(reason)
-
-    def _abort(self) -> None:
-        abort = getattr(self.transport, "abortConnection", None)
-        if abort is not None:
-            abort()
 
 
 @implementer(IBodyProducer)
@@ -114,7 +107,7 @@ class Web:
         """
         self._reactor = reactor
         self._ca = ca
-        self._agent: Agent | None = None
+        self._policy: BrowserLikePolicyForHTTPS | None = None
 
     def get(self, address: str) -> Deferred[bytes]:
         """
@@ -142,48 +135,73 @@ class Web:
         self, method: bytes, address: str, headers: Headers, body: bytes | None
     ) -> Deferred[bytes]:
         host = urlsplit(address).hostname
-        asked = self._answer(method, address, headers, body)
-        asked.addTimeout(PATIENCE, self._reactor)
+
+        def late(*_: object) -> bytes:
+            raise DirectoryUnavailable(detail=f"issuer {host}: no answer within {PATIENCE:.0f} s")
 
         def failed(failure: Failure) -> bytes:
             if isinstance(failure.value, DirectoryUnavailable):
                 raise failure.value
-            kind = failure.type.__name__ if failure.type is not None else "failed"
-            # What is inside tells more than that something inside failed.
-            inner = getattr(failure.value, "reasons", None)
-            if inner:
-                kind = f"{kind}: {inner[0].value}"
-            raise DirectoryUnavailable(detail=f"issuer {host}: {kind}")
+            raise DirectoryUnavailable(detail=f"issuer {host}: {_why(failure)}")
 
-        return asked.addErrback(failed)
+        asked = self._answer(method, address, headers, body)
+        return asked.addTimeout(PATIENCE, self._reactor, late).addErrback(failed)
 
     @inlineCallbacks
     def _answer(
         self, method: bytes, address: str, headers: Headers, body: bytes | None
     ) -> Generator[Deferred[Any], Any, bytes]:
         form = None if body is None else _Form(body)
-        response = yield self._connecting().request(method, address.encode("ascii"), headers, form)
-        gathered = _Body()
-        response.deliverBody(gathered)
-        text: bytes = yield gathered.result
-        if response.code != 200:
-            host = urlsplit(address).hostname
-            raise DirectoryUnavailable(detail=f"issuer {host}: HTTP status {response.code}")
+        way = Way(self._reactor, self._trusting(), PATIENCE)
+        agent = Agent.usingEndpointFactory(self._reactor, way)  # type: ignore[no-untyped-call]
+        try:
+            response = yield agent.request(method, address.encode("ascii"), headers, form)
+            if response.code != 200:
+                host = urlsplit(address).hostname
+                raise DirectoryUnavailable(detail=f"issuer {host}: {_refusal(response.code)}")
+            gathered = _Body()
+            response.deliverBody(gathered)
+            text: bytes = yield gathered.result
+        finally:
+            way.end()
         return text
 
-    def _connecting(self) -> Agent:
+    def _trusting(self) -> BrowserLikePolicyForHTTPS:
         """
         Made late: reading authorities takes a file, and a server without tokens needs none.
         """
-        if self._agent is None:
+        if self._policy is None:
             root: Any = ssl.platformTrust()  # type: ignore[no-untyped-call]
             if self._ca:
                 root = ssl.trustRootFromCertificates(authorities(self._ca))  # type: ignore[no-untyped-call]
-            policy = BrowserLikePolicyForHTTPS(root)  # type: ignore[no-untyped-call]
-            self._agent = Agent(  # type: ignore[no-untyped-call]
-                self._reactor, policy, connectTimeout=PATIENCE
-            )
-        return self._agent
+            self._policy = BrowserLikePolicyForHTTPS(root)  # type: ignore[no-untyped-call]
+        return self._policy
+
+
+def _refusal(code: int) -> str:
+    """
+    What an answer that is none means, and what to do.
+    """
+    if code in (401, 403):
+        return f"HTTP status {code}: it wants token_client and its secret, or knows them otherwise"
+    if 300 <= code < 400:
+        return f"HTTP status {code}: it sends elsewhere; write the address where it ends"
+    return f"HTTP status {code}"
+
+
+def _why(failure: Failure) -> str:
+    """
+    What went wrong, of all that is packed into each other.
+    """
+    error: Any = failure.value
+    # What is inside tells more than that something inside failed.
+    for _ in range(5):
+        inner = getattr(error, "reasons", None)
+        if not inner:
+            break
+        error = inner[0].value
+    said = ": ".join(each for each in (type(error).__name__, str(error)) if each)
+    return said if len(said) <= _MOST_SAID else said[:_MOST_SAID] + "..."
 
 
 def authorities(path: str) -> list[ssl.Certificate]:

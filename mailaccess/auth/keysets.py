@@ -9,24 +9,32 @@ Key sets (JWKS: RFC 7517) of those who sign tokens: from a file, or from an addr
 A file is read again when it changes. What is at an address is fetched when it is first needed,
 again every hour, and when a token names a key that is not among those at hand, since issuers change
 keys; for that at most once a minute, as anybody can name keys. If the issuer cannot be reached, the
-keys at hand are good for a day.
+keys at hand are good for a day, and the log says so; without any, it is tried every few seconds.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import jwt
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from ..errors import DirectoryUnavailable
-from .issuer import MOST_OCTETS
+from .endpoints import MOST_OCTETS
 
 REFRESH = 3600.0
 KEEP = 86_400.0
 AGAIN = 60.0
+PAUSE = 5.0
+"""Seconds between tries while there are no keys."""
+
+_MOST_KEYS = 100
+
+log = Logger()
 
 _ALGORITHMS = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
@@ -103,6 +111,7 @@ class KeyAddress:
         self._keys: dict[str, Any] = {}
         self._fetched = self._tried = -KEEP
         self._waiting: list[Deferred[None]] | None = None
+        self._fault = ""
 
     async def ready(self, kid: str | None) -> None:
         """
@@ -112,7 +121,8 @@ class KeyAddress:
         now = self._clock()
         missing = not self._keys or (kid is not None and kid not in self._keys)
         due = now - self._fetched >= REFRESH or missing
-        if due and self._waiting is None and (now - self._tried >= AGAIN or not self._keys):
+        pause = AGAIN if self._keys else PAUSE
+        if due and self._waiting is None and now - self._tried >= pause:
             self._tried = now
             self._waiting = []
             self._fetch(self._address).addCallbacks(self._came, self._failed)
@@ -126,22 +136,33 @@ class KeyAddress:
         The keys as last fetched.
         """
         if not self._keys or self._clock() - self._fetched >= KEEP:
-            raise DirectoryUnavailable(detail=f"{self._address}: no keys for a day, or ever")
+            since = "for a day" if self._keys else "yet"
+            raise DirectoryUnavailable(
+                detail=f"{self._address}: no keys {since}: {self._fault or 'not asked'}"
+            )
         return self._keys
 
     def _came(self, text: bytes) -> None:
         try:
             self._keys = parsed(text, self._address)
-            self._fetched = self._clock()
         except DirectoryUnavailable as error:
             self._end(error)
         else:
+            self._fetched = self._clock()
             self._end(None)
 
     def _failed(self, failure: Any) -> None:
         self._end(failure.value)
 
     def _end(self, error: Exception | None) -> None:
+        self._fault = "" if error is None else getattr(error, "detail", "") or repr(error)
+        if error is not None and self._keys:
+            log.warn(
+                "{address}: keys cannot be fetched; those at hand are good until a day after"
+                " they came: {fault}",
+                address=self._address,
+                fault=self._fault,
+            )
         waiting, self._waiting = self._waiting or [], None
         for each in waiting:
             # With keys at hand a token is judged by those.
@@ -159,7 +180,12 @@ def parsed(text: bytes, where: str) -> dict[str, Any]:
     @raise DirectoryUnavailable: it is no key set
     """
     try:
-        made = jwt.PyJWKSet.from_json(text.decode("utf-8")).keys
+        found = json.loads(text.decode("utf-8"))
+        if len(found["keys"]) > _MOST_KEYS:
+            raise DirectoryUnavailable(detail=f"{where}: more than {_MOST_KEYS} keys")
+        made = jwt.PyJWKSet.from_dict(found).keys
+    except KeyError:
+        raise DirectoryUnavailable(detail=f"{where}: no key set: has no member 'keys'") from None
     except (ValueError, TypeError, AttributeError, RecursionError, jwt.PyJWTError) as error:
         raise DirectoryUnavailable(detail=f"{where}: {type(error).__name__}") from None
     return {

@@ -4,18 +4,25 @@ Key sets fetched from an address, and issuers that are asked about tokens.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import threading
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
+from mailaccess.auth import issuer as issuer_module
 from mailaccess.auth.introspection import SECONDS, Asked, Introspection
-from mailaccess.auth.issuer import address_fault
-from mailaccess.auth.keysets import AGAIN, KEEP, REFRESH, KeyAddress
+from mailaccess.auth.issuer import Web, address_fault
+from mailaccess.auth.keysets import AGAIN, KEEP, PAUSE, REFRESH, KeyAddress
 from mailaccess.auth.pool import HashPool
 from mailaccess.auth.tokens import Tokens, Trust
 from mailaccess.errors import AuthenticationFailed, DirectoryUnavailable
@@ -130,16 +137,43 @@ def test_an_issuer_that_is_away_is_missed_after_a_day(
     with pytest.raises(DirectoryUnavailable):
         outcome(tokens.holder(token()))
     publisher.down = False
+    clock.advance(PAUSE)
     assert outcome(tokens.holder(token())) == "amy"
     publisher.down = True
     clock.advance(KEEP - 1)
-    assert outcome(tokens.holder(token())) == "amy"
+    with capturedLogs() as logged:
+        assert outcome(tokens.holder(token())) == "amy"
+    assert [each["fault"] for each in logged if "keys cannot be fetched" in each["log_format"]] == [
+        "issuer id.example.org: TimeoutError"
+    ]
     clock.advance(AGAIN)
     with pytest.raises(DirectoryUnavailable):
         outcome(tokens.holder(token()))
     publisher.down = False
     clock.advance(AGAIN)
     assert outcome(tokens.holder(token())) == "amy"
+
+
+def test_an_issuer_that_is_away_is_not_asked_by_everybody(
+    tokens: Tokens, publisher: Publisher, clock: Clock
+) -> None:
+    """AUTH-04: whoever may send tokens, which is everybody, makes no storm of questions."""
+    publisher.down = True
+    for _ in range(20):
+        with pytest.raises(DirectoryUnavailable, match="TimeoutError"):
+            outcome(tokens.holder(token()))
+    assert publisher.asked == 1
+    clock.advance(PAUSE)
+    with pytest.raises(DirectoryUnavailable):
+        outcome(tokens.holder(token()))
+    assert publisher.asked == 2
+
+
+def test_a_key_set_without_end_is_none(tokens: Tokens, publisher: Publisher) -> None:
+    """AB-09: keys are made on the reactor's thread; nobody has a hundred."""
+    publisher.keys = [jwk(RSA, str(number)) for number in range(101)]
+    with pytest.raises(DirectoryUnavailable, match="more than 100 keys"):
+        outcome(tokens.holder(token()))
 
 
 def test_many_who_need_the_keys_wait_for_one_answer(tokens: Tokens, publisher: Publisher) -> None:
@@ -233,6 +267,8 @@ NOW = time.time()
         {"active": True, "aud": "mail", "username": 7},
         {"active": True, "aud": "mail", "username": "amy", "exp": NOW - 60},
         {"active": True, "aud": "mail", "username": "amy", "exp": "never"},
+        {"active": True, "aud": "mail", "username": "amy", "exp": float("nan")},
+        {"active": True, "aud": "mail", "username": "amy", "exp": float("inf")},
         {"active": True, "aud": "mail", "username": "amy", "nbf": NOW + 60},
         {"active": True, "aud": "mail", "username": "amy", "iss": "https://evil.example"},
         {"active": True, "aud": "mail", "username": "amy", "scope": "mailbox imap.read"},
@@ -251,6 +287,13 @@ def test_what_the_issuer_does_not_say_clearly_is_no(
     issuer.answer = good | answer
     with pytest.raises(AuthenticationFailed):
         outcome(asking.holder("bad"))
+
+
+def test_a_time_that_is_left_empty_is_none(issuer: Issuer, clock: Clock) -> None:
+    """SASL-07: RFC 7662 section 2.2; some write null for what they do not know."""
+    clock.advance(NOW)
+    issuer.answer = {"active": True, "aud": "mail", "username": "amy", "exp": None, "nbf": None}
+    assert outcome(introspection(issuer, clock).holder("abc")) == "amy"
 
 
 @pytest.mark.parametrize(
@@ -282,3 +325,86 @@ def test_questions_to_the_issuer_are_bounded(issuer: Issuer, clock: Clock) -> No
     assert outcome(asking.holder("one more")) == "amy"
     with pytest.raises(AuthenticationFailed):
         outcome(asking.holder("x" * 9000))
+
+
+# ---- over the network ----------------------------------------------------------------------------
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\n"
+
+
+class Peer:
+    """
+    A server in a thread that writes one thing, again and again, until the other side hangs up.
+    """
+
+    def __init__(self, first: bytes, then: bytes = b"", https: bool = False) -> None:
+        self._first, self._then = first, then
+        self.sent = 0
+        self._server = socket.create_server(("127.0.0.1", 0))
+        scheme = "https" if https else "http"
+        self.address = f"{scheme}://127.0.0.1:{self._server.getsockname()[1]}/keys"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        connection, _ = self._server.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(30)
+            connection.recv(4096)
+            connection.sendall(self._first)
+            while self._then:
+                self.sent += connection.send(self._then)
+            while connection.recv(4096):
+                pass
+
+    def end(self) -> None:
+        """
+        Returns when the other side has hung up.
+        """
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+        self._server.close()
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "why"),
+    [
+        (OK, b"x" * 65536, "more than 1048576 octets"),
+        (b"HTTP/1.1 200 OK\r\n", b"x: " + b"y" * 8000 + b"\r\n", "more than 1048576 octets"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n", b"", "sends elsewhere"),
+        (b"HTTP/1.1 401 Unauthorized\r\n\r\n", b"", "token_client"),
+        (b"HTTP/1.1 500 Oh\r\n\r\n", b"x" * 65536, "HTTP status 500"),
+        (b"SSH-2.0-OpenSSH_9\r\n", b"", "ParseError"),
+    ],
+)
+def test_an_answer_that_is_none_ends_the_connection(
+    on_reactor: Callable[[Callable[[], Any]], Any], first: bytes, then: bytes, why: str
+) -> None:
+    """AB-12, SASL-07: nothing is gathered without end, and nothing stays open."""
+    peer = Peer(first, then)
+
+    async def ask() -> str:
+        with pytest.raises(DirectoryUnavailable) as caught:
+            await Web(reactor).get(peer.address)
+        return caught.value.detail
+
+    assert why in on_reactor(ask)
+    peer.end()
+    assert peer.sent < 32 << 20
+
+
+@pytest.mark.parametrize("first", [b"", b"HTTP/1.1 200 OK\r\n", OK, OK + b"{"])
+def test_an_issuer_that_hangs_is_left_behind(
+    on_reactor: Callable[[Callable[[], Any]], Any], monkeypatch: pytest.MonkeyPatch, first: bytes
+) -> None:
+    """LD-08: the same holds for issuers of tokens; the connection is closed, too."""
+    monkeypatch.setattr(issuer_module, "PATIENCE", 0.2)
+    peer = Peer(first, https=not first)
+
+    async def ask() -> str:
+        with pytest.raises(DirectoryUnavailable) as caught:
+            await Web(reactor).get(peer.address)
+        return caught.value.detail
+
+    assert on_reactor(ask) == "issuer 127.0.0.1: no answer within 0 s"
+    peer.end()

@@ -16,7 +16,9 @@ from collections.abc import Sequence
 import attrs
 
 from mailaccess.errors import Refused
+from mailaccess.services.settings import MailSettings
 from mailaccess.store.disk import Disk
+from mailaccess.store.maildir.cautions import other_names
 from mailaccess.store.maildir.takeover import (
     Account,
     NoMaildir,
@@ -53,14 +55,25 @@ def _run(chosen: Namespace) -> int:
         pattern = Pattern(given) if given else None
     except ValueError as error:
         raise Failed(f"--pop3-uidl-format: {error}") from None
+    mail = settings.mail if settings is not None else MailSettings(home="/{user}")
     worst = WELL
+    advice: set[str] = set()
     for name, path in maildirs:
         with as_owner(path):
-            worst = max(worst, _account(chosen, name, path, pattern))
+            status, advised = _account(chosen, name, path, pattern, mail)
+        worst = max(worst, status)
+        if advised and not chosen.json and advised not in advice:
+            advice.add(advised)
+            print(advised)
     return worst
 
 
-def _account(chosen: Namespace, name: str, path: str, pattern: Pattern | None) -> int:
+def _account(
+    chosen: Namespace, name: str, path: str, pattern: Pattern | None, mail: MailSettings
+) -> tuple[int, str]:
+    """
+    Exit status, and what to set for all accounts.
+    """
     progress = Progress(name)
     work = survey if chosen.dry_run else take_over
     told: list[TakenOver] = []
@@ -78,24 +91,32 @@ def _account(chosen: Namespace, name: str, path: str, pattern: Pattern | None) -
         failure = error.detail or error.public
     finally:
         progress.clear()
+    # The first is the INBOX, whose name is the same with all servers.
+    source = told[0].source if len(told) > 1 else ""
+    advised = other_names(source, mail.delimiter, mail.prefix)
     if chosen.json:
-        _tell_json(name, path, account, told, failure)
+        _tell_json(name, path, account, told, failure, advised)
     else:
         _tell(name, account, told, failure, chosen.dry_run)
     if failure:
-        return NOT_DONE
-    return NOT_ALL if any(each.doubts for each in told) else WELL
+        return NOT_DONE, advised
+    return NOT_ALL if any(each.doubts for each in told) else WELL, advised
 
 
 def _tell_json(
-    name: str, path: str, account: Account | None, told: Sequence[TakenOver], failure: str
+    name: str,
+    path: str,
+    account: Account | None,
+    told: Sequence[TakenOver],
+    failure: str,
+    advised: str,
 ) -> None:
     found = {
         "account": name,
         "maildir": path,
         "mailboxes": [attrs.asdict(each) for each in told],
         "subscriptions": account.subscriptions if account is not None else 0,
-        "notes": account.notes if account is not None else [],
+        "notes": [*(account.notes if account is not None else ()), *([advised] if advised else ())],
         "failure": failure,
     }
     print(json.dumps(found), flush=True)

@@ -90,6 +90,16 @@ async def unique_ids(site: Site) -> dict[int, bytes]:
     return found
 
 
+SEPARATOR = (
+    "Dovecot's clients know folders as Work.2024, unless separator or prefix of its namespace say"
+    ' otherwise; so that none loads them again, add delimiter = "." to [mail]'
+)
+INBOX_BEFORE = (
+    "Courier's clients know folders as INBOX.Work.2024; so that none loads them again,"
+    ' add delimiter = "." and prefix = "INBOX." to [mail]'
+)
+
+
 # ---- adopt -------------------------------------------------------------------------------------
 
 
@@ -109,7 +119,8 @@ async def test_adopt_tells_what_it_kept(
     )
     assert inbox["doubts"] == []
     assert work["doubts"] == ["dovecot-acl gives rights to others, which are not taken over"]
-    assert (found["subscriptions"], found["notes"], found["failure"]) == (2, [], "")
+    assert (found["subscriptions"], found["failure"]) == (2, "")
+    assert found["notes"] == [SEPARATOR]
     assert await uids(site) == (1234, {"a.host": 3, "b.host,S=12": 7, "late.host": 30})
     assert await uids(site, "Work") == (1235, {"c.host": 4})
     assert await unique_ids(site) == {3: b"00aa"}
@@ -137,6 +148,7 @@ def test_adopt_speaks_to_people(dovecot: Path, capsys: pytest.CaptureFixture[str
         f"{dovecot}: Work: dovecot-acl gives rights to others, which are not taken over",
         f"{dovecot}: taken over: 2 mailboxes, 3 of 4 messages with the UIDs they had,"
         " 2 subscriptions",
+        SEPARATOR,
     ]
     assert main(["adopt", str(dovecot)]) == 1
     assert "mailaccess's UIDs, 3 of 3 kept" in capsys.readouterr().out
@@ -574,3 +586,39 @@ def test_root_works_as_the_owner_of_the_maildir(
     with as_owner(str(tmp_path)):
         assert done == [("setegid", 5678), ("seteuid", 1234)]
     assert done[2:] == [("seteuid", 0), ("setegid", os.getegid())]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("", [INBOX_BEFORE, SEPARATOR]),
+        ('delimiter = "."\n', [INBOX_BEFORE]),
+        ('delimiter = "."\nprefix = "INBOX."\n', []),
+        ('prefix = "INBOX/"\n', [INBOX_BEFORE]),
+    ],
+)
+def test_adopt_says_what_to_set_for_the_names_that_clients_know(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: str, said: list[str]
+) -> None:
+    """Once for all accounts, and not where it is set or where there are no folders."""
+    for user in "abcde":
+        top = maildir(tmp_path / user, "a.host:2,")
+        list_of = "courierimapuiddb" if user < "d" else "dovecot-uidlist"
+        (top / list_of).write_text("1 5 6\n5 a.host\n")
+        if user != "a":
+            maildir(top / ".Work")
+    users = tmp_path / "users"
+    users.write_text("")
+    users.chmod(0o600)
+    config = tmp_path / "m.toml"
+    config.write_text(
+        f'[mail]\nhome = "{tmp_path}/{{user}}"\n{options}[[users]]\ntype = "file"\n'
+        f'path = "{users}"\n[[listener]]\nprotocol = "imap"\ntls = "none"\nport = 0\n'
+        'private = ["loopback"]\n'
+    )
+    assert main(["adopt", "--config", str(config), *"abcde"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [each for each in lines if "clients know folders" in each] == said
+    # They are mailaccess's now.
+    assert main(["adopt", "--config", str(config), *"abcde"]) == 0
+    assert "clients know" not in capsys.readouterr().out

@@ -27,6 +27,32 @@ _MAGIC = {
 _MAGIC_LENGTH = max(map(len, _MAGIC))
 
 
+_KNOWN_AS = {"courier": (".", "INBOX."), "dovecot": (".", "")}
+"""What stands between the parts of folders' names, and before them, unless told otherwise."""
+
+
+def other_names(source: str, delimiter: str, prefix: str) -> str:
+    """
+    What to set so that clients find folders under the names they know; empty if nothing.
+
+    @param source: who had the mail before
+    @param delimiter: as it is set now
+    @param prefix: as it is set now
+    """
+    theirs, before = _KNOWN_AS.get(source, (delimiter, prefix))
+    # Of Dovecot's, which has both as its configuration says, whatever was set is believed.
+    if (delimiter, prefix) == (theirs, before) or (
+        source == "dovecot" and delimiter + prefix != "/"
+    ):
+        return ""
+    lines = f'delimiter = "{theirs}"' + (f' and prefix = "{before}"' if before else "")
+    unless = "" if before else ", unless separator or prefix of its namespace say otherwise"
+    return (
+        f"{source.capitalize()}'s clients know folders as {before}Work{theirs}2024{unless}; so that"
+        f" none loads them again, add {lines} to [mail]"
+    )
+
+
 def unserved(tree: Tree, directory: str) -> list[str]:
     """
     Whether a directory that is no mailbox here is one for others.

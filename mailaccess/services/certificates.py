@@ -97,6 +97,7 @@ class Certificates:
 
     @ivar names: by server name in lower case; C{*.example.org} for all one level below
     @ivar stamp: changes when a file does
+    @ivar kept: what is wrong with files of names, for which those from before are shown
     @ivar authorities: those that sign client certificates
     """
 
@@ -104,6 +105,7 @@ class Certificates:
     names: Mapping[str, Certificate] = attrs.field(factory=dict)
     stamp: object = None
     authorities: tuple[x509.Certificate, ...] = ()
+    kept: tuple[str, ...] = ()
 
     def find(self, name: str) -> Certificate:
         """
@@ -116,30 +118,52 @@ class Certificates:
         return found if found is not None else self.default
 
 
-def load_certificates(settings: TLSSettings, now: datetime | None = None) -> Certificates:
+def load_certificates(
+    settings: TLSSettings, now: datetime | None = None, before: Certificates | None = None
+) -> Certificates:
     """
     Read and check all files that C{[tls]} names. Blocks on the disk.
 
+    @param before: those in use: one name's file that is not good holds up no other's renewal, and
+        the name goes on with what it had
     @raise BrokenCertificates: one of them is not good
     """
     moment = now if now is not None else datetime.now(UTC)
     stamp = fingerprint(settings)
     problems: list[tuple[str, str]] = []
     default = _load(settings.certificate, settings.key, ("certificate", "key"), moment, problems)
-    names: dict[str, Certificate] = {}
-    for name, path in named_files(settings.names, problems):
-        found = _load(path, "", ("names", "names"), moment, problems)
-        if found is None:
-            continue
-        if not _covers(found, name):
-            problems.append(("names", f"{path} is not a certificate for {name}; rename the file"))
-        names[name] = found
+    faults: list[tuple[str, str]] = []
+    names = _load_names(settings.names, moment, faults)
+    if before is None:
+        problems += faults
+    elif faults:
+        gone = not os.path.isdir(settings.names)
+        there = [name for name, _ in named_files(settings.names, [])]
+        for name in before.names if gone else there:
+            if name not in names and name in before.names:
+                names[name] = before.names[name]
     authorities: list[x509.Certificate] | None = []
     if settings.client_ca:
         authorities = _read_chain(settings.client_ca, "client_ca", problems)
     if problems or default is None:
         raise BrokenCertificates(problems)
-    return Certificates(default, names, stamp, tuple(authorities or ()))
+    kept = tuple(text for _, text in faults)
+    return Certificates(default, names, stamp, tuple(authorities or ()), kept)
+
+
+def _load_names(
+    directory: str, moment: datetime, problems: list[tuple[str, str]]
+) -> dict[str, Certificate]:
+    names: dict[str, Certificate] = {}
+    for name, path in named_files(directory, problems):
+        found = _load(path, "", ("names", "names"), moment, problems)
+        if found is None:
+            continue
+        if _covers(found, name):
+            names[name] = found
+        else:
+            problems.append(("names", f"{path} is not a certificate for {name}; rename the file"))
+    return names
 
 
 def fingerprint(settings: TLSSettings) -> object:
@@ -170,7 +194,7 @@ def named_files(directory: str, problems: list[tuple[str, str]]) -> list[tuple[s
         files = sorted(each for each in os.listdir(directory) if each.endswith(".pem"))
     except OSError as error:
         problems.append(
-            ("names", f"cannot be read ({error.strerror}); make the directory readable")
+            ("names", f"{directory} cannot be read ({error.strerror}); make it readable")
         )
         return []
     if len(files) > MOST_NAMES:

@@ -191,17 +191,23 @@ class ServerTLS:
         """
         self._seen = fingerprint(self.settings)
         try:
-            prepared = self.prepare(load_certificates(self.settings))
+            found = load_certificates(self.settings, before=self.certificates)
+            prepared = self.prepare(found)
         except (BrokenCertificates, SSL.Error) as error:
-            log.error(
-                "certificates not replaced: {reason}",
-                event="certificates-kept",
-                reason=_first_line(error),
-                serial=self.certificates.default.serial,
-                expires=f"{self.certificates.default.expires:%Y-%m-%dT%H:%M:%SZ}",
-            )
+            self._tell_kept(_first_line(error))
             return None
+        for reason in found.kept:
+            self._tell_kept(reason)
         return prepared
+
+    def _tell_kept(self, reason: str) -> None:
+        log.error(
+            "certificates not replaced: {reason}",
+            event="certificates-kept",
+            reason=reason,
+            serial=self.certificates.default.serial,
+            expires=f"{self.certificates.default.expires:%Y-%m-%dT%H:%M:%SZ}",
+        )
 
     def prepare(self, certificates: Certificates) -> Prepared:
         """

@@ -286,6 +286,32 @@ def test_broken_files_leave_the_old_certificate_in_use(
     assert str(pem) in event["reason"]
 
 
+@pytest.mark.parametrize("damage", ["cut", "other name", "directory gone"])
+def test_one_broken_name_holds_up_no_other_renewal(
+    named: ServerTLS, tmp_path: Path, certificate_writer: Any, events: Any, damage: str
+) -> None:
+    """TLS-15, TLS-16: it goes on with what it had, and the log says what is wrong with it."""
+    names = tmp_path / "names"
+    broken, before = names / "imap.example.net.pem", dict(named.certificates.names)
+    certificate_writer(tmp_path / "server.pem", "mail.example.org")
+    if damage == "cut":
+        broken.write_bytes(broken.read_bytes()[:200])
+    elif damage == "other name":
+        certificate_writer(broken, "other.example.net")
+    else:
+        names.rename(tmp_path / "elsewhere")
+    prepared = named.reload()
+    assert prepared is not None
+    serial = named.certificates.default.serial
+    named.use(prepared)
+    assert named.certificates.default.serial != serial
+    assert dict(named.certificates.names)["imap.example.net"] is before["imap.example.net"]
+    assert len(named.certificates.names) == 2
+    told = [each["reason"] for each in events if each.get("event") == "certificates-kept"]
+    assert str(names if damage == "directory gone" else broken) in told[0]
+    assert not named.stale
+
+
 def stalled(tls: ServerTLS, talk: Any, context: ssl.SSLContext) -> Any:
     it = talk(tls.factory_for("imap"), context)
     aborted: list[bool] = []

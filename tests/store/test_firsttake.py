@@ -114,3 +114,16 @@ async def test_sizes_and_dates_are_the_same_whoever_measures(site: Site) -> None
     assert list(zip(rows.uids, rows.flags, rows.sizes, rows.dates, strict=True)) == alone["rows"]
     assert asked
     assert asked[0] > MANY
+
+
+@pytest.mark.parametrize("days", [1, 50, 10**6])
+def test_sorting_in_steps_is_sorting(days: int) -> None:
+    chance = random.Random(days)
+    entries = [
+        (chance.randrange(10**5), chance.randrange(days), f"name {number}", number)
+        for number in range(9000)
+    ]
+    chance.shuffle(entries)
+    assert list(firsttake.in_steps(entries, 1)) == sorted(entries, key=lambda e: (e[1], e[2]))
+    assert list(firsttake.in_steps(entries, 0)) == sorted(entries, key=lambda e: e[:3])
+    assert list(firsttake.in_steps([], 0)) == []

@@ -200,7 +200,7 @@ class _Look:
     def _compare(self, cur: int, names: set[str]) -> None:
         known = self.known
         if not known and len({base_of(name) for name in names}) == len(names):
-            self._all_arrived(cur, sorted(names))
+            self._all_arrived(cur, list(names))
             return
         # Not as one operation on sets: other threads could not run meanwhile.
         strange = [name for name in names if name not in known]

@@ -68,7 +68,7 @@ SubFolders Verbatim
 Channel all
 Far :far:
 Near :near:
-Patterns *
+Patterns {patterns}
 Create Both
 Remove Both
 Expunge Both
@@ -215,13 +215,19 @@ def _crlf(data: bytes) -> bytes:
 class Clients:
     """
     mbsync and fetchmail of one person, who take along what they know from place to place.
+
+    @ivar whole: mbsync asks for no namespace and keeps names as they are on the wire
     """
 
     desk: Desk
+    whole: bool = False
 
     def mbsync(self, place: Place) -> None:
         home = self.desk.home
         (home / "mail-here").mkdir(exist_ok=True)
+        path = f"Path {place.prefix}" if place.prefix else ""
+        if self.whole:
+            path = "UseNamespace no"
         tls = f"SSLType STARTTLS\nCertificateFile {place.certificate}"
         config = self.desk.write(
             "mbsyncrc",
@@ -230,7 +236,8 @@ class Clients:
                 user=self.desk.person.name,
                 password=place.password,
                 tls=tls if place.certificate is not None else "SSLType None\nAuthMechs LOGIN",
-                path=f"Path {place.prefix}" if place.prefix else "",
+                path=path,
+                patterns="INBOX INBOX/* *" if self.whole else "*",
                 home=home,
             ),
         )
@@ -326,10 +333,9 @@ def give(old: Path, new: Path, user: int) -> None:
         os.chown(path, user, -1, follow_symlinks=False)
 
 
-def ours(server: Server, person: Person) -> Place:
-    return Place(
-        server.ports["imap"], server.ports["pop3"], person.password, server.site.certificate
-    )
+def ours(server: Server, person: Person, prefix: str = "", delimiter: str = "/") -> Place:
+    ports = server.ports["imap"], server.ports["pop3"]
+    return Place(*ports, person.password, server.site.certificate, prefix, delimiter)
 
 
 def command(*words: str | Path) -> tuple[int, str]:

@@ -17,6 +17,7 @@ from mailaccess.store.maildir.ledger import Ledger
 from mailaccess.store.maildir.scan import Sighting
 
 _SORTED_AT_ONCE = 2000
+_INSERTED_AT_ONCE = 10_000
 
 _Entry = tuple[int, int, str, int]
 """UID if it is listed, date, name, size."""
@@ -71,7 +72,10 @@ def add(
         (uid, masks[info], modseq, entry[3], entry[1])
         for uid, (_, info), entry in zip(uids, pairs, entries, strict=True)
     ]
-    ledger.insert(box, rows, names)
+    # In parts: so many objects at once take long to let go of.
+    for at in range(0, len(rows), _INSERTED_AT_ONCE):
+        part = slice(at, at + _INSERTED_AT_ONCE)
+        ledger.insert(box, rows[part], names[part])
     return rows
 
 

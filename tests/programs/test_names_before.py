@@ -157,22 +157,30 @@ def test_what_knows_folders_of_courier_knows_them_here(home: Path, desk: Desk) -
         assert len(others.offlineimap(place)) == len(kept) + 2
 
 
-def test_what_knows_folders_of_dovecot_knows_them_here(home: Path, desk: Desk) -> None:
-    """DS-04: its usual delimiter, and programs that keep it in names."""
-    site = site_that_says(home, 'delimiter = "."\n')
+@pytest.mark.parametrize("prefix", ["", "INBOX"], ids=["bare", "below INBOX"])
+@pytest.mark.parametrize("delimiter", [".", "/"])
+def test_what_knows_folders_of_dovecot_knows_them_here(
+    home: Path, desk: Desk, delimiter: str, prefix: str
+) -> None:
+    """DS-04: whatever its C{namespace inbox} says."""
+    prefix += delimiter if prefix else ""
+    site = site_that_says(home, f'delimiter = "{delimiter}"\nprefix = "{prefix}"\n')
     person = site.person()
     mine = Desk(desk.server, person, desk.home)
     clients, others = Clients(mine, whole=True), WholeNames(mine)
-    with dovecot_with(home, person) as place:
+    more = f"namespace inbox {{\n  separator = {delimiter}\n  prefix = {prefix}\n}}"
+    with dovecot_with(home, person, more) as theirs:
+        place = attrs.evolve(theirs, delimiter=delimiter, prefix=prefix)
         fill(person, place)
         clients.mbsync(place)
         clients.fetchmail(place, 0)
         kept = others.offlineimap(place)
         before, names = marks(person, place), tree(person, place)
         assert others.fetchmail(place, FOLDERS[-1]) == NOTHING_NEW
-    assert f". {_wire(FOLDERS[-1])}" in names[0]
+    last = FOLDERS[-1].replace(".", delimiter)
+    assert f"{delimiter} {prefix}{_wire(last)}" in names[0]
     with serving_one(site, desk, person) as (server, _):
-        place = ours(server, person, delimiter=".")
+        place = ours(server, person, prefix, delimiter)
         assert tree(person, place) == names
         clients.nothing_new(person, place, before)
         assert others.offlineimap(place) == kept

@@ -14,7 +14,7 @@ from mailaccess.errors import BadMailboxName
 from mailaccess.interfaces import IAccounts
 from mailaccess.store.accounts import MaildirAccounts
 from mailaccess.store.branch import Namespace
-from mailaccess.store.names import directory_of
+from mailaccess.store.names import DELIMITER, directory_of
 from mailaccess.store.namespaces import NamespaceAccounts
 from mailaccess.store.rights import READ, BadLines
 from mailaccess.store.rightsfile import ForAll, RightsFile
@@ -102,6 +102,9 @@ def look(document: Document, settings: Settings, summary: list[str]) -> None:
     """
     Note what is wrong with directories and files of rights; C{summary} gets what there is.
     """
+    mail = settings.mail
+    if (mail.delimiter, mail.prefix) != (DELIMITER, ""):
+        summary.append(f"folders are {mail.prefix}Work{mail.delimiter}2024 to clients")
     for position, each in enumerate(settings.namespace):
         option = ("namespace", position, "path")
         if each.path and not os.path.isdir(each.path):

@@ -187,3 +187,11 @@ def test_a_prefix_has_the_delimiter_behind_it(options: str, said: str) -> None:
     (problem,) = caught.value.problems
     assert problem.startswith("configuration:3: ")
     assert said in problem
+
+
+def test_check_says_how_clients_see_folders(site: Path) -> None:
+    """Only where that is not as everywhere else."""
+    assert not [each for each in check(str(site))[1] if each.startswith("folders are")]
+    options = '[mail]\ndelimiter = "."\nprefix = "INBOX."\n'
+    site.write_text(site.read_text().replace("[mail]\n", options))
+    assert "folders are INBOX.Work.2024 to clients" in check(str(site))[1]

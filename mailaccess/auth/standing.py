@@ -67,12 +67,13 @@ async def look_again(
         now = await ask(ground.name)
         if now is None:
             return
-        _same_password(ground, now)
         seen = guard.rights.as_seen(found[0], now) if found else now
         guard.gate.check(seen, link, service)
         decision = await guard.decide(link, mechanism, ground.name)
         if not decision.allowed:
             raise refusal(decision)
+        # Last, as it knows least: whoever closes an account changes its record.
+        _same_password(ground, now)
         found.append(now)
     if len(found) > 1 and not guard.rights.may_act_as(found[0], identity.grounds[1].name):
         detail = f"{found[0].name!r} may no longer act as {identity.grounds[1].name!r}"
@@ -81,10 +82,20 @@ async def look_again(
 
 def _same_password(ground: Ground, now: Identity) -> None:
     """
-    Marks are compared only where both are of one kind: others tell nothing.
+    Marks are compared only where both have one of a kind: others tell nothing, nor does one that
+    has gone. One that was not there before has come with another password.
     """
-    before, after = ground.mark.partition("="), now.mark.partition("=")
-    if before[2] and after[2] and before[0] == after[0] and before[2] != after[2]:
+    before = _marks(ground.mark)
+    for kind, after in _marks(now.mark).items():
+        if not after or before.get(kind, after) == after:
+            continue
+        if kind == "entry":
+            detail = f"the record of {ground.name!r} has changed, the password perhaps"
+            raise SessionEnded("Account changed, log in again", detail)
         raise SessionEnded(
             "Password changed, log in again", f"the password of {ground.name!r} has changed"
         )
+
+
+def _marks(mark: str) -> dict[str, str]:
+    return {kind: value for kind, _, value in (each.partition("=") for each in mark.split())}

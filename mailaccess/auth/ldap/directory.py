@@ -415,7 +415,7 @@ class LDAPChecker:
         if not found.member:
             raise AuthorizationFailed(detail=f"{self.label}: {name!r} is in none of the groups")
         assert found.entry is not None, "somebody who logs in has an entry"
-        return identity_of(
+        identity = identity_of(
             found.entry,
             self._finding,
             name,
@@ -423,6 +423,11 @@ class LDAPChecker:
             bound=bound,
             default_domain=self._default_domain,
         )
+        if self._finding.way != "hash":
+            return identity
+        stored = b"\0".join(found.entry.values.get(self._finding.password.lower(), ()))
+        mark = self._fingerprints.of(identity.name, stored)[:12].hex()
+        return attrs.evolve(identity, mark=f"stored={mark}")
 
     # ---- threads --------------------------------------------------------------------------------
 

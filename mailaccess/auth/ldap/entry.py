@@ -14,6 +14,7 @@ from the attributes of account states:
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 
 from ...errors import ContactAdmin, DirectoryUnavailable
@@ -21,7 +22,7 @@ from ...interfaces import Identity
 from ..names import BadName, canonical_name
 from .connection import Entry
 from .escape import first_value
-from .options import MARKS, Finding
+from .options import ANY_CHANGE, MARKS, Finding
 
 _DISABLED_BIT = 0x2
 _EPOCH_1601 = 11644473600
@@ -45,7 +46,7 @@ def identity_of(
     home = fields.pop("home", "")
     if home and (not home.startswith("/") or "\0" in home or ".." in home.split("/")):
         raise ContactAdmin(detail=f"{label}: {entry.dn!r}: home {home!r} is no absolute path")
-    return Identity(name, home, fields, label, mark=mark_of(entry))
+    return Identity(name, home, fields, label, mark=password_mark(entry, finding))
 
 
 def _name(entry: Entry, finding: Finding, typed: str, default_domain: str) -> str:
@@ -92,13 +93,36 @@ def fields_of(entry: Entry, finding: Finding, *, bound: bool) -> dict[str, str]:
 
 def mark_of(entry: Entry) -> str:
     """
-    Something that changes when the password does; empty if the entry has nothing of the kind.
+    Something that changes when the password does, and perhaps with other things; empty if the entry
+    has nothing of the kind.
     """
-    for attribute in MARKS:
+    for attribute in (*MARKS, ANY_CHANGE):
         values = entry.values.get(attribute.lower())
         if values:
             return f"{attribute}={values[0].decode('utf-8', 'replace')}"
     return ""
+
+
+def password_mark(entry: Entry, finding: Finding) -> str:
+    """
+    The same for sessions that last, as C{KIND=VALUE KIND=VALUE}: what tells of the password alone,
+    and, where nothing does, what tells that the entry has changed.
+
+    A directory may begin to tell with the next change of the password, so it says as well what is
+    not there; but not where users read their own entries at the login, who may see less than the
+    account that looks at them later.
+    """
+    told = {each: entry.values.get(each.lower()) for each in MARKS}
+    marks = {each.lower(): _short(values[0]) for each, values in told.items() if values}
+    if not marks and (values := entry.values.get(ANY_CHANGE.lower())):
+        marks["entry"] = _short(values[0])
+    if finding.way != "template":
+        marks = {each.lower(): "" for each in MARKS} | marks
+    return " ".join(f"{kind}={value}" for kind, value in marks.items())
+
+
+def _short(value: bytes) -> str:
+    return hashlib.sha256(value).hexdigest()[:16]
 
 
 def _state(attribute: str, value: str, found: dict[str, str], bound: bool) -> None:

@@ -153,14 +153,17 @@ class Finding:
         """
         What to read of an entry.
         """
-        wanted = [self.name, *self.fields.values(), *self.states, *MARKS]
+        wanted = [self.name, *self.fields.values(), *self.states, *MARKS, ANY_CHANGE]
         if self.way == "hash":
             wanted.append(self.password)
         return tuple(dict.fromkeys(each for each in wanted if each))
 
 
-MARKS = ("pwdLastSet", "pwdChangedTime", "krbLastPwdChange", "modifyTimestamp")
+MARKS = ("pwdLastSet", "pwdChangedTime", "krbLastPwdChange", "pwdUpdateTime")
 """
-Attributes that change when a password does; the first that an entry has counts. C{modifyTimestamp}
-changes with other things, too, which does no harm.
+Attributes that tell when the password was changed: of Active Directory, of password policy, of
+Kerberos, of 389 Directory Server.
 """
+
+ANY_CHANGE = "modifyTimestamp"
+"""Changes with a password that is told of by nothing else, and with other things, too."""

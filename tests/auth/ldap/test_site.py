@@ -24,6 +24,7 @@ from .slapd import AMYS, BASE, GROUPS, PEOPLE, READER, READER_SECRET, Authority,
 from .slapd import running as running_slapd
 from .test_search_and_bind import binds
 
+LASTING = ("disabled", "deleted", "changed", "stays")
 _addresses = itertools.count(1)
 
 
@@ -95,11 +96,12 @@ def site(authority: Authority) -> Iterator[Site]:
         'fields = { protocols = "employeeType", cleartext = "businessCategory" }\n'
         f'groups = "cn=mail,{GROUPS}"\nanswer_timeout = "2s"\nconnect_timeout = "2s"\n'
         f'deadline = "5s"\nretry = "1s"\noutage = "1h"\n'
-        f'[tls]\ncertificate = "{place}/mail.pem"\n{listeners}'
+        f'[login]\nrecheck = "2s"\n[tls]\ncertificate = "{place}/mail.pem"\n{listeners}'
     )
-    members = ("amy", "bert", "lock", "pops", "old")
+    members = ("amy", "bert", "lock", "pops", "old", *LASTING)
     slapd.add(
-        person("lock", AMYS, f"pwdPolicySubentry: cn=strict,{BASE}")
+        "".join(person(each, AMYS) for each in LASTING)
+        + person("lock", AMYS, f"pwdPolicySubentry: cn=strict,{BASE}")
         + person("pops", AMYS, "employeeType: pop3")
         + person("old", AMYS, "businessCategory: allow", "mail: Old.Device@corp.example")
         + f"dn: cn=mail,{GROUPS}\nobjectClass: groupOfNames\ncn: mail\n"
@@ -167,13 +169,39 @@ def test_the_policy_in_the_directory_opens_the_clear_for_one(site: Site) -> None
     assert "PRIVACYREQUIRED" in site.refused(("amy", AMYS), listener="imap")[0]
 
 
+def idling(site: Site, name: str) -> imaplib.IMAP4:
+    client = site.imap()
+    client.login(name, AMYS)
+    client.send(b"i IDLE\r\n")
+    assert client.readline().startswith(b"+ ")
+    return client
+
+
+def test_sessions_end_when_the_directory_says_so(site: Site) -> None:
+    """AUTH-12: in IDLE, by what is changed there alone; others stay."""
+    clients = {each: idling(site, each) for each in LASTING}
+    site.slapd.change(f"uid=disabled,{PEOPLE}", employeeType="none")
+    site.slapd.change(f"uid=changed,{PEOPLE}", userPassword="another")
+    connection = site.slapd.admin()
+    assert connection.delete(f"uid=deleted,{PEOPLE}")
+    connection.unbind()
+    assert clients["disabled"].readline().startswith(b"* BYE [AUTHORIZATIONFAILED] ")
+    assert clients["changed"].readline().startswith(b"* BYE [UNAVAILABLE] Password changed")
+    assert clients["deleted"].readline().startswith(b"* BYE [CONTACTADMIN] ")
+    clients["stays"].send(b"DONE\r\n")
+    assert clients["stays"].readline().startswith(b"i OK")
+    clients["stays"].logout()
+
+
 def test_a_directory_that_is_down_is_unavailable_and_bridged_over_tls(site: Site) -> None:
     """LD-11, AUTH-04: known passwords over TLS; others UNAVAILABLE; then as before."""
     client = site.imap()
     client.login("amy", AMYS)
     client.logout()
+    idle = idling(site, "stays")
     site.slapd.kill()
     try:
+        site.live.wait_for("event=recheck-down")
         for _ in range(3):
             assert "UNAVAILABLE" in site.refused(("amy", "other"))[0]
         assert "UNAVAILABLE" in site.refused(("old", AMYS), listener="imap")[0]
@@ -183,6 +211,10 @@ def test_a_directory_that_is_down_is_unavailable_and_bridged_over_tls(site: Site
     finally:
         site.slapd.start()
     site.live.wait_for("is back")
+    site.live.wait_for("event=recheck-up")
+    idle.send(b"DONE\r\n")
+    assert idle.readline().startswith(b"i OK")
+    idle.logout()
     client = site.imap()
     client.login("bert", AMYS)
     client.logout()

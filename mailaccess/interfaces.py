@@ -28,9 +28,7 @@ class Identity:
     @ivar fields: what else the record says (policy attributes, quota, protocols), lower-case keys
     @ivar source: the checker, for the log
     @ivar actor: canonical name of whoever acts as this user by a right; empty for themselves
-    @ivar mark: changes when the password does, C{KIND=VALUE KIND=VALUE}, with an empty value for
-        what is not there; empty where nothing of that can be seen. The kind C{entry} changes with
-        other things, too
+    @ivar mark: C{KIND=VALUE ...}, changes when the password does; C{entry} with other things, too
     @ivar grounds: set by the guard, a C{Ground} of who logged in, then of whom they act as
     """
 

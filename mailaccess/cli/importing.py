@@ -32,12 +32,16 @@ from mailaccess.services.imports.journal import Journal
 from mailaccess.services.imports.mbox import MboxSource
 from mailaccess.services.imports.source import CannotImport, Folder, Source
 from mailaccess.services.imports.work import Brought, Import
+from mailaccess.services.quotas import Quotas
+from mailaccess.services.records import NotReadable, records
 from mailaccess.services.settings import Settings
 from mailaccess.services.site import maildirs
+from mailaccess.store.quota import Allowance
 
 from .command import Command, Failed
 from .fsck import maildirs_of
 from .maildirs import NOT_ALL, NOT_DONE, WELL, as_owner
+from .quota import stated_for
 
 _PORTS = {"implicit": 993, "starttls": 143, "none": 143}
 _BEAT = 0.2
@@ -82,25 +86,40 @@ def _arguments(parser: ArgumentParser) -> None:
 def _run(chosen: Namespace) -> int:
     settings = load(chosen.file)
     [(name, path)] = list(maildirs_of(settings, chosen.user))
-    source = _source(chosen)
+    stated = _stated(settings, name)
+    source = _source(chosen, settings.limits.message_size)
     try:
         # As whoever started this: what mail programs wrote may not be for the server to read.
         folders = source.folders()
         if chosen.dry_run:
             return _tell_folders(chosen, source, folders)
         with as_owner(_existing(path)):
-            return _bring(chosen, settings, name, path, source)
+            return _bring(chosen, settings, stated, name, path, source)
     except CannotImport as error:
         raise Failed(str(error)) from None
     finally:
         source.close()
 
 
-def _source(chosen: Namespace) -> Source:
+def _stated(settings: Settings, name: str) -> Allowance | None:
+    """
+    What the account may hold, if anybody says so; what many share keeps to its C{maildirsize}.
+    """
+    if name in {each.prefix for each in settings.namespace}:
+        return None
+    try:
+        stated = stated_for(records(settings), Quotas(settings.quota), name)
+    except (NotReadable, Refused, ValueError) as error:
+        reason = (error.detail or error.public) if isinstance(error, Refused) else str(error)
+        raise Failed(f"{name}: what the account may hold cannot be told: {reason}") from None
+    return stated.allowance if stated is not None else None
+
+
+def _source(chosen: Namespace, most: int) -> Source:
     if chosen.kind == "mbox":
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        return MboxSource(chosen.path, chosen.into)
+        return MboxSource(chosen.path, chosen.into, most)
     if chosen.tls == "none" and not _is_here(chosen.host):
         raise Failed(
             f"{chosen.host}: --tls none would send the password in the clear to another machine;"
@@ -115,7 +134,8 @@ def _source(chosen: Namespace) -> Source:
             tls=chosen.tls,
             ca=chosen.ca,
             actor=chosen.actor,
-        )
+        ),
+        most,
     )
 
 
@@ -157,7 +177,15 @@ def _existing(path: str) -> str:
     return path
 
 
-def _bring(chosen: Namespace, settings: Settings, name: str, path: str, source: Source) -> int:
+def _bring(
+    chosen: Namespace,
+    settings: Settings,
+    allowance: Allowance | None,
+    name: str,
+    path: str,
+    source: Source,
+) -> int:
+    prefixes = [each.prefix for each in settings.namespace]
     told = _Progress(name, chosen.json)
     failure = "interrupted; run it again to go on"
     brought: Sequence[Brought] = ()
@@ -169,9 +197,16 @@ def _bring(chosen: Namespace, settings: Settings, name: str, path: str, source: 
         journal = None
         try:
             account = await store.account_at(name, path)
+            account.usage.give(allowance)
             journal = Journal(path, source.label)
             work = Import(
-                source, account, journal, deferToThread, settings.limits.message_size, told.tell
+                source,
+                account,
+                journal,
+                deferToThread,
+                settings.limits.message_size,
+                told.tell,
+                () if name in prefixes else prefixes,
             )
             brought = work.brought
             await work.run()

@@ -68,7 +68,10 @@ def as_owner(path: str) -> Iterator[None]:
     if os.geteuid() != 0 or not found.st_uid:
         yield
         return
-    group = os.getegid()
+    group, groups = os.getegid(), os.getgroups()
+    # Root's own groups may read what the owner may not. Some containers allow no change of them.
+    with contextlib.suppress(PermissionError):
+        os.setgroups([])
     os.setegid(found.st_gid)
     os.seteuid(found.st_uid)
     try:
@@ -76,6 +79,8 @@ def as_owner(path: str) -> Iterator[None]:
     finally:
         os.seteuid(0)
         os.setegid(group)
+        with contextlib.suppress(PermissionError):
+            os.setgroups(groups)
 
 
 class Progress:

@@ -59,7 +59,7 @@ def _run(chosen: Namespace) -> int:
     for name, path in maildirs_of(settings, chosen.account):
         try:
             # What many share keeps to its maildirsize alone.
-            stated = None if name in nobodys else _stated(people, quotas, name)
+            stated = None if name in nobodys else stated_for(people, quotas, name)
             found = _held(path, stated, recalculate=chosen.recalculate)
         except (OSError, apsw.Error, Refused, ValueError) as error:
             text = error.detail if isinstance(error, Refused) else str(error)
@@ -72,7 +72,13 @@ def _run(chosen: Namespace) -> int:
     return worst
 
 
-def _stated(people: CheckerChain, quotas: Quotas, name: str) -> Stated | None:
+def stated_for(people: CheckerChain, quotas: Quotas, name: str) -> Stated | None:
+    """
+    The limits of a user, by the record and the tables.
+
+    @raise ValueError: the record is not understood
+    @raise DirectoryUnavailable: it cannot be read
+    """
     try:
         found: Identity | None = now(people.person(name))
         fields = found.fields if found is not None else now(people.attributes(name))

@@ -6,17 +6,21 @@ What was copied already: a file beside the index, a line for each batch before a
     {"end": 2}
 
 A batch without an end may have been made durable or not: whoever goes on looks whether the messages
-from UID C{next} on have these digests. A line that is cut off was never written.
+from UID C{next} on have these digests. A line at the end that is cut off was never written; a wrong
+one before others is damage, and nothing is brought then, as it would come twice.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Sequence
 
 import attrs
+
+from .source import CannotImport
 
 DIRECTORY = "mailaccess"
 """Below the Maildir, with the index."""
@@ -38,12 +42,15 @@ class Batch:
 
 class Journal:
     """
-    Of one source and one account. Blocks on the disk.
+    Of one source and one account, for one process at a time. Blocks on the disk.
 
     @ivar unfinished: a batch of which it is not known whether it was made durable
     """
 
     def __init__(self, maildir: str, label: str) -> None:
+        """
+        @raise CannotImport: another process has it, or it is damaged
+        """
         name = hashlib.blake2b(label.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
         directory = os.path.join(maildir, DIRECTORY)
         os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -53,7 +60,12 @@ class Journal:
         self._descriptor = os.open(
             self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
         )
-        self._read(label)
+        try:
+            self._lock()
+            self._read(label)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
         parent = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(parent)
@@ -102,19 +114,30 @@ class Journal:
             line = line[os.write(self._descriptor, line) :]
         os.fdatasync(self._descriptor)
 
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotImport(f"{self.path}: another import from there is running") from None
+
     def _read(self, label: str) -> None:
-        whole = 0
-        with open(self.path, "rb") as file:
-            for line in file:
+        whole = wrong = 0
+        with open(os.dup(self._descriptor), "rb") as file:
+            for number, line in enumerate(file, 1):
+                if wrong:
+                    raise CannotImport(
+                        f"{self.path}:{wrong}: is damaged; without what it says everything would be"
+                        " brought again. If that is wanted, remove it"
+                    )
                 try:
-                    value = json.loads(line) if line.endswith(b"\n") else None
-                except ValueError:
-                    value = None
-                if not isinstance(value, dict):
-                    break
-                whole += len(line)
-                self._take(value)
-        os.truncate(self.path, whole)
+                    if not line.endswith(b"\n"):
+                        raise ValueError("cut off")
+                    self._take(json.loads(line.decode("ascii")))
+                except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+                    wrong = number
+                else:
+                    whole += len(line)
+        os.ftruncate(self._descriptor, whole)
         if not whole:
             self._write({"source": label})
 
@@ -126,6 +149,11 @@ class Journal:
                 value["digests"],
                 int(value["next"]),  # type: ignore[call-overload]
             )
-        elif "end" in value and self.unfinished is not None:
-            batch, self.unfinished = self.unfinished, None
-            self.done(batch.folder).update(batch.keys[int(at)] for at in value["end"])
+        elif "end" in value:
+            batch = self.unfinished
+            if batch is None:
+                raise ValueError("an end without a begin")
+            self.done(batch.folder).update([batch.keys[int(at)] for at in value["end"]])
+            self.unfinished = None
+        elif "source" not in value:
+            raise ValueError("neither begin nor end")

@@ -16,10 +16,12 @@ which speak of the file, are left out.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import mmap
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Container, Iterator
 from email.utils import mktime_tz, parsedate_tz
@@ -27,7 +29,7 @@ from typing import BinaryIO
 
 from mailaccess.message.lineends import to_crlf
 
-from .source import CannotImport, Folder, Message
+from .source import KEYWORD, CannotImport, Folder, Message
 
 _FROM = re.compile(rb"From (?:.{0,500}\d\d?:\d\d[^\n]{0,100}|-?[ \t]*\r?)(?:\n|\Z)")
 _NEXT = re.compile(rb"\n\r?\nFrom (?:[^\n]{0,500}?\d\d?:\d\d[^\n]{0,100}|-?[ \t]*\r?)(?=\n|\Z)")
@@ -38,12 +40,13 @@ _OURS = re.compile(
     rb"|Content-Length):[ \t]*((?:[^\n]|\n[ \t])*)(?:\n|\Z)",
     re.MULTILINE | re.IGNORECASE,
 )
-_KEYWORD = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|~]{1,100}")
 _DATE = re.compile(rb"^Date:[ \t]*((?:[^\n]|\n[ \t])*)", re.MULTILINE | re.IGNORECASE)
 _LETTERS = {"R": "\\Seen", "A": "\\Answered", "F": "\\Flagged", "D": "\\Deleted", "T": "\\Draft"}
 _MOZILLA = {0x1: "\\Seen", 0x2: "\\Answered", 0x4: "\\Flagged"}
 _MOZILLA_EXPUNGED = 0x8
 _MOST_HEADER = 1 << 20
+_MARKS = 1 << 20
+"""Octets that a message in a file may have more than here: what speaks of the file, and marks."""
 
 
 class MboxSource:
@@ -51,11 +54,13 @@ class MboxSource:
     One file or one directory.
     """
 
-    def __init__(self, path: str, name: str = "") -> None:
+    def __init__(self, path: str, name: str = "", most: int = 1 << 40) -> None:
         """
         @param name: of the mailbox for a file; for a directory, of the one that the folders are
             put below; if empty, INBOX for a file and nothing for a directory
+        @param most: octets of the largest message that is read
         """
+        self._most = most
         self._path = os.path.abspath(path)
         self._name = name
         self.label = f"mbox {self._path}"
@@ -68,6 +73,8 @@ class MboxSource:
         A file is one folder. In a directory, files that begin as mbox files do are folders, and
         directories (also C{NAME.sbd}, as Thunderbird names them) the levels above them. All files
         are opened here, by whoever may read them, and read later, by whoever the mail belongs to.
+        Symbolic links are not followed: whoever put them there may not be allowed to read what they
+        lead to, root is.
         """
         if self._found is None:
             if os.path.isdir(self._path):
@@ -80,14 +87,16 @@ class MboxSource:
 
     def _below(self) -> list[Folder]:
         found = []
-        for directory, below, files in os.walk(self._path):
+        if os.path.islink(self._path):
+            raise CannotImport(f"{self._path}: a symbolic link, name what it leads to")
+        for directory, below, files, at in os.fwalk(self._path, onerror=self._unread):
             below.sort()
             above = os.path.relpath(directory, self._path)
             levels = [] if above == "." else above.split(os.sep)
             levels = [each.removesuffix(".sbd") for each in levels]
             for each in sorted(files):
                 path = os.path.join(directory, each)
-                if not self._opens(path):
+                if not self._opens(path, at):
                     continue
                 parts = [*([self._name] if self._name else []), *levels, each]
                 name = "/".join(parts)
@@ -96,23 +105,34 @@ class MboxSource:
             raise CannotImport(f"{self._path}: no mbox file in it; name a file, or another place")
         return found
 
-    def _opens(self, path: str) -> bool:
+    def _unread(self, error: OSError) -> None:
+        self.left_out.append(f"{error.filename}: {error.strerror}")
+
+    def _opens(self, path: str, directory: int | None = None) -> bool:
         """
         Whether it is a file as programs for mail write it.
+
+        @param directory: opened, if it is in one that was looked through
         """
-        if os.path.basename(path).startswith(".") or (
-            os.path.exists(path) and not os.path.isfile(path)
-        ):
+        name = os.path.basename(path)
+        if directory is not None and name.startswith("."):
             return False
         try:
-            file = open(path, "rb")  # noqa: SIM115 - closed with the source
+            # Who waits for a FIFO waits long.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            opened = os.open(path if directory is None else name, flags, dir_fd=directory)
+            file = open(opened, "rb")  # noqa: SIM115 - closed with the source
         except OSError as error:
-            self.left_out.append(f"{path}: {error.strerror}")
+            link = error.errno == errno.ELOOP
+            why = "a symbolic link, name what it leads to" if link else error.strerror
+            self.left_out.append(f"{path}: {why}")
             return False
-        start = file.read(700)
-        if start and _FROM.match(start) is None:
+        regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        start = file.read(700) if regular else b""
+        if not regular or (start and _FROM.match(start) is None):
             file.close()
-            self.left_out.append(f"{path}: no mbox file, it does not begin with a From line")
+            why = "does not begin with a From line" if regular else "is no file"
+            self.left_out.append(f"{path}: no mbox file, it {why}")
             return False
         self._files[path] = file
         return True
@@ -120,7 +140,7 @@ class MboxSource:
     def messages(self, folder: Folder, done: Container[str]) -> Iterator[Message]:
         """
         Keys are digests, with a number for messages that are there more than once; so they are the
-        same when others were removed from the file or added.
+        same when others were removed from the file or added, or flags were changed.
         """
         file = self._files[folder.place]
         try:
@@ -134,8 +154,12 @@ class MboxSource:
         with contextlib.closing(view):
             seen: Counter[bytes] = Counter()
             for start, end in _extents(view):
+                if end - start > self._most + _MARKS:
+                    size_of = f"{end - start} octets are more than message_size"
+                    self.left_out.append(f"{folder.place}: message at octet {start}: {size_of}")
+                    continue
                 raw = bytes(view[start:end])
-                digest = hashlib.blake2b(raw, digest_size=12).digest()
+                digest = _digest(raw)
                 seen[digest] += 1
                 key = f"{digest.hex()}.{seen[digest]}"
                 if key not in done:
@@ -199,14 +223,35 @@ def _by_length(view: mmap.mmap, start: int) -> int | None:
     return None
 
 
-def _message(raw: bytes, key: str, fraction: float) -> Message | None:
+def _split(raw: bytes) -> tuple[bytes, bytes, bytes, bool]:
     """
-    None for what is no message: what UW keeps in front of the file, what Thunderbird has removed.
+    The From line, header and body, and whether there is an empty line between those; with LF.
     """
     line, _, rest = raw.partition(b"\n")
     rest = rest.replace(b"\r\n", b"\n") if b"\r\n" in rest[:4096] else rest
     cut = -1 if rest.startswith(b"\n") else rest.find(b"\n\n")
-    header, body = (rest[: cut + 1], rest[cut + 2 :]) if cut >= 0 else (rest, b"")
+    if cut >= 0:
+        return line, rest[: cut + 1], rest[cut + 2 :], True
+    return line, rest, b"", False
+
+
+def _digest(raw: bytes) -> bytes:
+    """
+    Of what stays the same when programs write flags into the file.
+    """
+    line, header, body, parted = _split(raw)
+    digest = hashlib.blake2b(line, digest_size=12)
+    digest.update(_OURS.sub(b"", header))
+    digest.update(b"\n" * parted)
+    digest.update(body)
+    return digest.digest()
+
+
+def _message(raw: bytes, key: str, fraction: float) -> Message | None:
+    """
+    None for what is no message: what UW keeps in front of the file, what Thunderbird has removed.
+    """
+    line, header, body, parted = _split(raw)
     fields = {found[1].lower(): found[2] for found in _OURS.finditer(header)}
     if b"x-imap" in fields and b"folder internal data" in header.lower():
         return None
@@ -214,7 +259,7 @@ def _message(raw: bytes, key: str, fraction: float) -> Message | None:
     if flags is None:
         return None
     kept = _OURS.sub(b"", header)
-    text = kept + b"\n" + body if cut >= 0 else kept
+    text = kept + b"\n" + body if parted else kept
     return Message(key, to_crlf(_QUOTED.sub(rb"\1", text)), flags, _date(line, header), fraction)
 
 
@@ -230,7 +275,7 @@ def _flags(fields: dict[bytes, bytes]) -> tuple[str, ...] | None:
     flags |= {flag for bit, flag in _MOZILLA.items() if mozilla & bit}
     words = fields.get(b"x-keywords", b"") + b" " + fields.get(b"x-mozilla-keys", b"")
     for word in words.decode("latin-1").split():
-        if _KEYWORD.fullmatch(word):
+        if KEYWORD.fullmatch(word):
             flags.add(word)
     return tuple(sorted(flags))
 

@@ -4,10 +4,14 @@ What an import asks of the place where mail comes from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterator
 from typing import Protocol
 
 import attrs
+
+KEYWORD = re.compile(r"[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|~]{1,100}")
+"""What may be a keyword: an atom (RFC 9051 section 9)."""
 
 
 class CannotImport(Exception):

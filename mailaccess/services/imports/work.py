@@ -15,7 +15,7 @@ from mailaccess.errors import LimitReached, NoSuchMailbox, Refused
 from mailaccess.interfaces import SYSTEM_FLAGS, IAccount
 
 from .journal import Batch, Journal
-from .source import Folder, Message, Source
+from .source import KEYWORD, Folder, Message, Source
 
 MOST_MESSAGES = 200
 MOST_OCTETS = 8 << 20
@@ -53,12 +53,15 @@ class Import:
         in_thread: Callable[..., Awaitable[Any]],
         message_size: int,
         progress: Callable[[Folder, int, float], object] = lambda folder, count, part: None,
+        hidden: Sequence[str] = (),
     ) -> None:
         """
         @param account: an L{IAccount<mailaccess.interfaces.IAccount>}
         @param in_thread: calls a function with its arguments in a thread
         @param message_size: octets of the largest message that is kept
         @param progress: told the folder, messages so far, and how much of it has been read
+        @param hidden: beginnings of names that lead elsewhere: a mailbox of the account with such a
+            name is seen by nobody
         """
         assert IAccount.providedBy(account)
         self._source = source
@@ -67,6 +70,7 @@ class Import:
         self._in_thread = in_thread
         self._most = message_size
         self._progress = progress
+        self._hidden = hidden
         self.brought: list[Brought] = []
 
     async def run(self) -> Sequence[Brought]:
@@ -81,6 +85,11 @@ class Import:
         there = {each.name for each in await self._account.mailboxes() if each.selectable}
         subscribed = set(await self._account.subscriptions())
         for folder in folders:
+            space = next((each for each in self._hidden if f"{folder.name}/".startswith(each)), "")
+            if space:
+                why = f"its name leads into the namespace {space}; give it another name there"
+                self.brought.append(Brought(folder.name, left_out=[why]))
+                continue
             if folder.name not in there:
                 try:
                     await self._account.create(folder.name)
@@ -163,7 +172,7 @@ class Import:
 
 
 def _is_kept(flag: str, *, keywords: bool) -> bool:
-    return flag.lower() in _SYSTEM or (keywords and not flag.startswith("\\"))
+    return flag.lower() in _SYSTEM or (keywords and KEYWORD.fullmatch(flag) is not None)
 
 
 def digest(data: bytes) -> str:

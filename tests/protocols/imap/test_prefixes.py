@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mailaccess.protocols.imap import commands
 from mailaccess.store.rights import ISharesMailboxes
 from mailaccess.testing.memory import MemoryAccount
 from mailaccess.testing.talk import Talk
@@ -19,6 +21,7 @@ from mailaccess.wire.naming import Naming
 from tests.protocols.conftest import House
 
 COURIER = Naming(".", "INBOX.")
+COMMANDS = Path(commands.__file__).parent
 
 
 @pytest.fixture
@@ -230,3 +233,13 @@ def test_any_folder_that_a_client_makes_it_finds_again(house: House, levels: lis
     assert talk.send(b"b STATUS " + quoted + b" (MESSAGES)")[0].endswith(b"(MESSAGES 0)")
     assert talk.send(b"c SELECT " + quoted)[-1].startswith(b"c OK ")
     assert talk.send(b"d DELETE " + quoted)[-1] == b"d OK DELETE completed"
+
+
+def test_no_command_reads_or_writes_names_in_another_way() -> None:
+    """
+    The names that clients know are read by C{mailbox} of the grammar and written by C{Naming}.
+    """
+    other = re.compile(r"writer\.mailbox|writer import mailbox|import utf7")
+    found = {each.name for each in COMMANDS.rglob("*.py") if other.search(each.read_text("utf-8"))}
+    # NAMESPACE has prefixes, which are no names of mailboxes.
+    assert found == {"namespace.py"}

@@ -34,6 +34,7 @@ _SAYS: Sequence[tuple[str, str, str]] = (
     ("tls", "issuer", "who signed it is not trusted: set ca to the authority's certificate"),
     ("tls", "self-signed", "who signed it is not trusted: set ca to the authority's certificate"),
     ("tls", "self signed", "who signed it is not trusted: set ca to the authority's certificate"),
+    ("tls", "no answer in time", "the server hangs, or a firewall lets nothing but connections by"),
     ("tls", "certificates cannot be read", "ca, certificate or key is no good PEM file"),
     ("tls", "", "this is no port of ldaps://, or the server knows no TLS 1.2: try ldap://"),
     ("bind", "others may read", "chmod 600 the file with the password"),

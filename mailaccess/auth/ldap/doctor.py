@@ -15,7 +15,10 @@ from collections.abc import Iterator
 import attrs
 from cryptography import x509
 
-from ...errors import Refused
+from ...errors import AuthorizationFailed, ContactAdmin, PasswordExpired, Refused
+from ...interfaces import Identity
+from ...policy.link import Layer, Link
+from ..gate import AccountGate
 from .causes import likely_cause
 from .channel import Channel, Connector
 from .connection import Entry, Session
@@ -104,7 +107,7 @@ class Examination:
             channel = connector.open(self._target, self._deadline, told)
         except Fault as fault:
             yield from done
-            shown = self._shown() if self._doing == "tls" else ""
+            shown = self._shown() if "certificate" in fault.detail else ""
             raise type(fault)(fault.detail + shown) from None
         done.append(self._step(_tls(channel) if self._doing == "tls" else ""))
         yield from done
@@ -186,18 +189,17 @@ class Examination:
     def _server(self, session: Session) -> Step:
         self._begin("server")
         wanted = ("vendorName", "vendorVersion", "supportedControl", "currentTime", "dnsHostName")
-        found, _ = session.search("", "(objectClass=*)", "base", wanted, 1, 5)
+        try:
+            found, _ = session.search("", "(objectClass=*)", "base", wanted, 1, 5)
+        except WrongSetup:
+            return self._step("does not tell us what it is, which logins do without")
         entry = found[0] if found else Entry("", {})
         parts = [_first(entry, each) for each in ("vendorName", "vendorVersion", "dnsHostName")]
         if PPOLICY.encode() in entry.values.get("supportedcontrol", ()):
             parts.append("tells about password policy")
-        clock = _first(entry, "currentTime")
+        skew = _skew(_first(entry, "currentTime"))
         cause = ""
-        if clock:
-            told = datetime.datetime.strptime(clock[:14], "%Y%m%d%H%M%S").replace(
-                tzinfo=datetime.UTC
-            )
-            skew = abs((datetime.datetime.now(datetime.UTC) - told).total_seconds())
+        if skew is not None:
             parts.append(f"clock {skew:.0f} s apart")
             if skew > _SKEW:
                 cause = "the clocks differ: expiry dates are judged by this machine's; mend NTP"
@@ -240,21 +242,21 @@ class Examination:
         )
         parts = [f"name {identity.name!r}"]
         parts += [f"home {identity.home!r}"] if identity.home else []
-        parts += [
-            f"{key} = {value!r}" for key, value in fields_of(entry, finding, bound=False).items()
-        ]
+        fields = fields_of(entry, finding, bound=False)
+        parts += [f"{key} = {_readable(key, value)}" for key, value in fields.items()]
         missing = [
             each
             for each in (finding.name, *finding.fields.values())
-            if each and each.lower() not in entry.values
+            if each and not entry.values.get(each.lower())
         ]
         if finding.way == "hash":
             secret = entry.values.get(finding.password.lower())
             parts.append(f"{finding.password}: {'there' if secret else 'not to be seen'}")
             missing += [] if secret else [finding.password]
         cause = ""
-        if "disabled" in identity.fields:
-            cause = "this account is disabled: nobody logs in with it"
+        closed = _closed(identity)
+        if closed:
+            cause = f"this account {closed}: nobody logs in with it"
         elif missing:
             cause = (
                 f"not there, or not readable for the account that searches: {', '.join(missing)}"
@@ -283,6 +285,42 @@ class Examination:
         spent = time.monotonic() - self._began
         text = "".join(each if each.isprintable() else "?" for each in text)
         return Step(self._doing, good, spent, text, cause)
+
+
+def _skew(clock: str) -> float | None:
+    """
+    Seconds between a generalized time and now; None if it is none.
+    """
+    try:
+        told = datetime.datetime.strptime(clock[:14], "%Y%m%d%H%M%S")
+    except ValueError:
+        return None
+    now = datetime.datetime.now(datetime.UTC)
+    return abs((now - told.replace(tzinfo=datetime.UTC)).total_seconds())
+
+
+def _readable(key: str, value: str) -> str:
+    """
+    A field as an administrator reads it: dates as dates.
+    """
+    if key == "expires" and value.isdecimal() and len(value) < 12:
+        return f"{datetime.datetime.fromtimestamp(int(value), datetime.UTC):%Y-%m-%d %H:%M} UTC"
+    return repr(value)
+
+
+def _closed(identity: Identity) -> str:
+    """
+    What the account gate would have against anybody with this account.
+    """
+    try:
+        AccountGate(time.time).check(identity, Link("", Layer.UNIX), "")
+    except PasswordExpired:
+        return "has expired"
+    except ContactAdmin:
+        return "is disabled"
+    except AuthorizationFailed:
+        pass  # that depends on the connection
+    return ""
 
 
 def _tls(channel: Channel) -> str:

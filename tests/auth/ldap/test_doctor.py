@@ -5,6 +5,7 @@ C{mailaccess ldap-doctor}: every step, the one that fails, and why.
 from __future__ import annotations
 
 import io
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from mailaccess.auth.ldap.doctor import Step, examine
 from mailaccess.cli import main
 
 from .asking import Asker
-from .mock import MockServer
-from .slapd import AMYS, BASE, GROUPS, READER, READER_SECRET, Slapd
+from .mock import BIND, SEARCH, MockServer, bind_result, message, result, search_done
+from .slapd import AMYS, BASE, GROUPS, READER, READER_SECRET, Slapd, person
 
 
 def steps(
@@ -82,6 +83,43 @@ def test_the_failing_step_is_named_with_its_likely_cause(
     assert last.text != "wrong"
 
 
+def test_what_attributes_mean_for_logins_is_said(asker: Asker, own_slapd: Slapd) -> None:
+    """LD-14: an account that is over, one that is disabled, and an attribute that is not there."""
+    own_slapd.add(
+        person("old", AMYS, "shadowExpire: 19000") + person("off", AMYS, "departmentNumber: no")
+    )
+    fields = {"enabled": "departmentNumber"}
+    said = {
+        user: steps(asker, own_slapd.uri, user=user, fields=fields)[0][1][-1]
+        for user in ("old", "off", "amy")
+    }
+    assert "expires = 2022-01-08 00:00 UTC" in said["old"].text
+    assert "has expired" in said["old"].cause
+    assert "is disabled" in said["off"].cause
+    assert "departmentNumber" in said["amy"].cause
+    assert all(each.good for each in said.values())
+
+
+def test_a_server_that_says_nothing_of_itself_can_be_well(asker: Asker) -> None:
+    """Many do not show their root entry to the account that searches; logins do without."""
+
+    def answer(request: Any) -> Any:
+        if request.tag == BIND:
+            return [message(request.number, bind_result(0))]
+        if request.tag == SEARCH:
+            root = request.content.startswith(b"\x04\x00")
+            return [message(request.number, search_done(32 if root else 0))]
+        return [message(request.number, result(0x78, 2, "no such operation"))]
+
+    server = MockServer(answer)
+    try:
+        [(_, found)] = steps(asker, server.uri, connecting={"encrypt": False})
+    finally:
+        server.stop()
+    assert names(found)[-2:] == ["server", "base"]
+    assert all(each.good for each in found)
+
+
 def test_a_refused_certificate_is_described(asker: Asker, slapd: Slapd) -> None:
     """What the server shows, although it is not believed."""
     for uri in (slapd.uri, slapd.tls_uri):
@@ -93,14 +131,18 @@ def test_a_refused_certificate_is_described(asker: Asker, slapd: Slapd) -> None:
 def test_each_server_is_looked_at(asker: Asker, slapd: Slapd) -> None:
     """One that is down does not hide the next; a hanging one ends in time."""
     hanging = MockServer(lambda request: None)
+    silent = socket.create_server(("127.0.0.1", 0))
+    tls = f"ldaps://127.0.0.1:{silent.getsockname()[1]}"
     try:
-        found = steps(asker, "ldap://127.0.0.1:1", hanging.uri, slapd.ipc_uri)
+        found = steps(asker, "ldap://127.0.0.1:1", hanging.uri, tls, slapd.ipc_uri)
     finally:
         hanging.stop()
+        silent.close()
     causes = [each[-1].cause for _, each in found]
     assert "nothing listens" in causes[0]
     assert "hangs" in causes[1]
-    assert found[2][1][-1].good
+    assert "hangs" in causes[2]
+    assert found[3][1][-1].good
 
 
 def config(tmp_path: Path, asker: Asker, slapd: Slapd, more: str = "") -> str:

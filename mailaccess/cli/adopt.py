@@ -30,7 +30,8 @@ from mailaccess.store.maildir.takeover import (
 from mailaccess.store.maildir.uniqueids import Pattern
 
 from .command import Command, Failed
-from .maildirs import NOT_ALL, NOT_DONE, WELL, Progress, arguments, as_owner, chosen_maildirs
+from .maildirs import NOT_ALL, NOT_DONE, WELL, Progress, arguments, chosen_maildirs
+from .owners import as_owner
 
 _NOBODY = {"": "no server's", "mailaccess": "mailaccess's"}
 

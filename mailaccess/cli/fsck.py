@@ -31,6 +31,7 @@ from mailaccess.store.maildir.fsck_mailbox import Finding
 from mailaccess.store.names import user_directory
 
 from .command import Command, Failed
+from .owners import as_owner
 
 WELL, WRONG, NOT_CHECKED = 0, 1, 2
 _PATIENCE = 1.0
@@ -52,7 +53,9 @@ def _run(chosen: Namespace) -> int:
     settings = load(chosen.file)
     worst = WELL
     for name, path in maildirs_of(settings, chosen.account):
-        worst = max(worst, _account(chosen, name, path))
+        # What it makes anew, and what SQLite leaves, has to be the server's.
+        with as_owner(path):
+            worst = max(worst, _account(chosen, name, path))
     return worst
 
 

@@ -40,7 +40,8 @@ from mailaccess.store.quota import Allowance
 
 from .command import Command, Failed
 from .fsck import maildirs_of
-from .maildirs import NOT_ALL, NOT_DONE, WELL, as_owner
+from .maildirs import NOT_ALL, NOT_DONE, WELL
+from .owners import as_owner
 from .quota import stated_for
 
 _PORTS = {"implicit": 993, "starttls": 143, "none": 143}

@@ -5,12 +5,10 @@ a configuration file knows.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
 
 from mailaccess.services.config import load
 from mailaccess.services.settings import Settings
@@ -52,35 +50,6 @@ def chosen_maildirs(chosen: Namespace) -> tuple[Settings | None, list[tuple[str,
     if chosen.all:
         return settings, list(maildirs_of(settings, None))
     return settings, [each for name in chosen.name for each in maildirs_of(settings, name)]
-
-
-@contextlib.contextmanager
-def as_owner(path: str) -> Iterator[None]:
-    """
-    Root does it as whom the Maildir belongs to: else the server could not write what is made here.
-    """
-    try:
-        found = os.stat(path)
-    except OSError:
-        # Whoever opens it says so.
-        yield
-        return
-    if os.geteuid() != 0 or not found.st_uid:
-        yield
-        return
-    group, groups = os.getegid(), os.getgroups()
-    # Root's own groups may read what the owner may not. Some containers allow no change of them.
-    with contextlib.suppress(PermissionError):
-        os.setgroups([])
-    os.setegid(found.st_gid)
-    os.seteuid(found.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
-        with contextlib.suppress(PermissionError):
-            os.setgroups(groups)
 
 
 class Progress:

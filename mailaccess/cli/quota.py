@@ -28,7 +28,7 @@ from mailaccess.store.quota import UNLIMITED, Quota
 
 from .command import Command, Failed
 from .fsck import maildirs_of
-from .maildirs import as_owner
+from .owners import as_owner
 
 WITHIN, OVER, NOT_TOLD = 0, 1, 2
 _KILOBYTE = 1024

@@ -20,7 +20,8 @@ from mailaccess.store.maildir.release import Released, release
 from mailaccess.store.maildir.takeover import NoMaildir
 
 from .command import Command
-from .maildirs import NOT_ALL, NOT_DONE, WELL, Progress, arguments, as_owner, chosen_maildirs
+from .maildirs import NOT_ALL, NOT_DONE, WELL, Progress, arguments, chosen_maildirs
+from .owners import as_owner
 
 
 def _run(chosen: Namespace) -> int:

@@ -11,6 +11,8 @@ import mailbox
 import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -358,3 +360,21 @@ def test_mail_that_nobody_would_see_is_not_brought(place: Path) -> None:
     found = bring(place, "mbox", place / "old", status=1)
     assert "Public/" in found["left_out"][0]
     assert {each.name for each in (place / "mail" / "amy").glob(".P*")} == {".Publicity"}
+
+
+# ---- as root -------------------------------------------------------------------------------------
+
+
+def test_what_root_mends_belongs_to_the_owner_of_the_mail(place: Path) -> None:
+    """PATH-04: else the server could not write its own record."""
+    bring(place, "mbox", filled(place / "box", 3))
+    maildir = place / "mail" / "amy"
+    (maildir / "mailaccess-uidlist").write_bytes(b"\xff" * 50)
+    index = maildir / "mailaccess" / "index.db"
+    index.write_bytes(b"\0" * index.stat().st_size)
+    tool = str(Path(sys.executable).parent / "mailaccess")
+    words = ["fsck", place / "mailaccess.toml", "amy", "--repair"]
+    done = subprocess.run([tool, *words], capture_output=True, text=True, check=False)
+    assert "mended" in done.stdout, done.stdout + done.stderr
+    owner = maildir.stat().st_uid
+    assert {each.stat().st_uid for each in maildir.rglob("*")} == {owner}

@@ -18,7 +18,7 @@ import apsw
 import pytest
 
 from mailaccess.cli import main
-from mailaccess.cli.maildirs import as_owner
+from mailaccess.cli.owners import as_owner
 from mailaccess.errors import Refused
 from mailaccess.interfaces import KEYWORD_BIT, SEEN
 from mailaccess.store.disk import Disk

@@ -125,6 +125,13 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 """What systemd does: passes the socket as descriptor 3."""
 
+NOBODY = [
+    *("/usr/bin/setpriv", "--reuid=65534", "--clear-groups"),
+    # The interpreter may stand in a directory that only its owner may enter.
+    *("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"),
+]
+"""Somebody who is not root, and may read what root may."""
+
 LISTENERS = """
 [[listener]]
 protocol = "imap"
@@ -324,7 +331,7 @@ def test_sockets_of_systemd_are_used(start: Any, site: Path, client: Any) -> Non
     listener = '[[listener]]\nprotocol = "imap"\ntls = "implicit"\naddress = "systemd:mail"\n'
     site.write_text(head + listener)
     with socket.create_server(("127.0.0.1", 0)) as passed:
-        user = ["/usr/bin/setpriv", "--reuid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+        user = NOBODY if os.geteuid() == 0 else []
         if user:
             for path in (site.parent, *site.parent.rglob("*")):
                 shutil.chown(path, 65534)

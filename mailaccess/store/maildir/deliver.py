@@ -54,14 +54,27 @@ class Deliver(Job):
         self.mailbox = mailbox
         self.directory = directory
         self.parts = parts
+        self._prepared = False
         self._written: list[str] = []
         self._placed: list[str] = []
+
+    def prepare_ahead(self, ledger: Ledger) -> None:
+        """
+        L{prepare} in another thread, where it takes long: meanwhile others' jobs are done.
+        """
+        try:
+            self.prepare(ledger)
+        except BaseException:
+            self._drop_temporary(ledger)
+            raise
 
     def prepare(self, ledger: Ledger) -> None:
         """
         Write and sync the files in C{tmp}; not into the last of the room, which is for those who
         make room.
         """
+        if self._prepared:
+            return
         if reserve.is_full(ledger.tree):
             raise OverQuota(detail="the disk is full")
         try:
@@ -73,6 +86,7 @@ class Deliver(Job):
                 self._write(ledger, tmp, part)
         finally:
             os.close(tmp)
+        self._prepared = True
 
     def _write(self, ledger: Ledger, tmp: int, part: Part) -> None:
         disk = ledger.disk

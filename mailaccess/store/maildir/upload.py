@@ -16,12 +16,19 @@ from mailaccess.interfaces import Appended, IUpload
 from mailaccess.store.disk import refusal
 from mailaccess.store.maildir.deliver import Deliver, Part
 from mailaccess.store.maildir.filename import unique
+from mailaccess.store.maildir.ledger import Delta
 
 if TYPE_CHECKING:
     from mailaccess.store.maildir.shared import SharedMailbox
 
 IN_MEMORY = 1024 * 1024
 """Octets of an upload that are kept in memory."""
+
+_FEW = 8
+"""
+Messages, and no more octets than are kept in memory, that are written where the others are: threads
+cost more than they take.
+"""
 
 
 @implementer(IUpload)
@@ -121,11 +128,25 @@ class Upload:
             job = Deliver(shared.box.id, shared.box.directory, parts)
             # From here on the job removes what is left behind.
             self._parts = []
-            delta = await shared.account.submit(job)
+            delta = await self._deliver(job)
             shared.apply(delta)
             return Appended(shared.box.uid_validity, [row[0] for row in delta.added])
         finally:
             self.abort()
+
+    async def _deliver(self, job: Deliver) -> Delta:
+        account = self._shared.account
+        if len(job.parts) <= _FEW and self._announced <= IN_MEMORY:
+            delta: Delta = await account.submit(job)
+            return delta
+        await account.in_thread(job.prepare_ahead, account.ledger)
+        try:
+            delta = await account.submit(job)
+        except Refused:
+            # It may not even have been begun. To undo it twice is to undo it.
+            await account.in_thread(job.undo, account.ledger)
+            raise
+        return delta
 
     def abort(self) -> None:
         """

@@ -7,11 +7,11 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from mailaccess.policy.tls import Decision
-from mailaccess.services.matrix import ANYONE, Audience, Change, audiences, changes, matrix, touched
-from mailaccess.services.rehearsal import Rehearsal
+from mailaccess.services.differences import Change, compare
 
 from .command import Command
 from .explain import rehearse, say_unknown
@@ -28,31 +28,16 @@ def _arguments(parser: ArgumentParser) -> None:
 
 def _run(chosen: Namespace) -> int:
     old, new = rehearse(chosen.old), rehearse(chosen.new)
-    people = {each.label: each for each in [*audiences(old), *audiences(new)]}
-    everybody = list(people.values())
+    found = compare(old, new)
     say_unknown(old, new)
-    found = changes(matrix(old, everybody), matrix(new, everybody))
-    users = {
-        label: _users(people[label], old, new)
-        for label in dict.fromkeys(each.cell.audience for each in found)
-    }
     if chosen.json:
-        print(json.dumps([_as_json(each, users) for each in found], indent=1, ensure_ascii=False))
+        print(json.dumps([_as_json(each) for each in found], indent=1, ensure_ascii=False))
     elif not found:
         print("nothing changes")
     else:
         for each in found:
-            print("\n".join(_as_text(each, users)))
+            print("\n".join(_as_text(each)))
     return 1 if any(each.opens for each in found) else 0
-
-
-def _users(audience: Audience, old: Rehearsal, new: Rehearsal) -> list[str] | None:
-    """
-    Who is touched; None for everybody without a rule.
-    """
-    if audience.label == ANYONE.label:
-        return None
-    return sorted({*touched(old, audience), *touched(new, audience)})
 
 
 def _kind(change: Change) -> str:
@@ -61,11 +46,18 @@ def _kind(change: Change) -> str:
     return "closes" if change.closes else "changes"
 
 
-def _as_text(change: Change, users: dict[str, list[str] | None]) -> Sequence[str]:
-    cell = change.cell
-    names = users[cell.audience]
+def _day(change: Change) -> str:
+    """
+    The first day on which it holds, if that is not today.
+    """
+    return f"{datetime.fromtimestamp(change.at, UTC):%Y-%m-%d}" if change.at else ""
+
+
+def _as_text(change: Change) -> Sequence[str]:
+    cell, names, day = change.cell, change.names, _day(change)
+    when = f" from {day} on" if day else ""
     lines = [
-        f"{_kind(change)}: {cell.listener}, {cell.connection}, {cell.audience}:"
+        f"{_kind(change)}{when}: {cell.listener}, {cell.connection}, {cell.audience}:"
         f" {', '.join(change.mechanisms)}",
         f"    was {_shown(change.before)}",
         f"    is  {_shown(change.after)}",
@@ -83,7 +75,7 @@ def _shown(decision: Decision | None) -> str:
     return f"{decision.verdict.value}: {decision.rule} ({decision.source})"
 
 
-def _as_json(change: Change, users: dict[str, list[str] | None]) -> dict[str, Any]:
+def _as_json(change: Change) -> dict[str, Any]:
     def side(decision: Decision | None) -> dict[str, str] | None:
         if decision is None:
             return None
@@ -101,7 +93,8 @@ def _as_json(change: Change, users: dict[str, list[str] | None]) -> dict[str, An
         "mechanisms": list(change.mechanisms),
         "before": side(change.before),
         "after": side(change.after),
-        "names": users[change.cell.audience],
+        "names": None if change.names is None else list(change.names),
+        "from": _day(change) or None,
     }
 
 
@@ -109,7 +102,8 @@ command = Command(
     "policy-diff",
     "say what a change of the configuration changes for whom",
     "Compare two configuration files and print every decision that is another one, with the users"
-    " it touches. The exit status is 1 if somebody is let in who was not before.",
+    " it touches, also those of later days, when an exception lapses in one of them. The exit"
+    " status is 1 if somebody is let in who was not before.",
     _arguments,
     _run,
 )

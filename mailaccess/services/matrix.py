@@ -3,24 +3,24 @@ The whole policy as a table: listeners, kinds of connection, mechanisms, kinds o
 
     table = matrix(rehearsal, audiences(rehearsal))
 
-L{changes} compares two of them.
+Two of them are compared by L{mailaccess.services.differences}.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from ipaddress import ip_address
 
 import attrs
 
-from mailaccess.policy.decision import Verdict
 from mailaccess.policy.link import Link
 from mailaccess.policy.rules import OWN_KEYS, PersonRule
 from mailaccess.policy.tls import Decision, Person
 
 from .policies import Network, networks
-from .rehearsal import ANYWHERE, Rehearsal, Scene
-from .settings import ListenerSettings
+from .rehearsal import ANYWHERE, NotPlayable, Rehearsal, Scene
+from .settings import ListenerSettings, Settings
 from .stage import UNIX
 
 STRANGER = "\N{REPLACEMENT CHARACTER}"
@@ -36,6 +36,7 @@ class Connection:
     One kind of connection to a listener.
 
     @ivar label: C{no TLS}, C{TLS 1.3}, ...
+    @ivar via: address of the proxy, if it matters which one
     """
 
     label: str
@@ -43,6 +44,7 @@ class Connection:
     certificate: str = ""
     peer: str = ANYWHERE
     proxy: bool = False
+    via: str = ""
 
 
 @attrs.frozen
@@ -56,6 +58,7 @@ class Audience:
     @ivar peer: where they come from, if that matters
     @ivar known: a user with a record
     @ivar held: those whom the ratchet holds
+    @ivar members: users with records who are alike, if that is what makes them one kind
     """
 
     label: str
@@ -64,6 +67,7 @@ class Audience:
     peer: str = ""
     known: bool = False
     held: bool = False
+    members: tuple[str, ...] = ()
 
     def person(self, rehearsal: Rehearsal) -> Person:
         """
@@ -92,38 +96,96 @@ Table = Mapping[Cell, Decision]
 ANYONE = Audience("anyone else")
 
 
-def connections(listener: ListenerSettings) -> list[Connection]:
+Places = Mapping[Network, str]
+"""Of each network an address that stands for it."""
+
+
+def places(*sites: Settings) -> Places:
+    """
+    Of each network that is named anywhere an address which is in no smaller one of them, if there
+    is one: what is said of the smaller is not what is said of all of it.
+    """
+    found: set[Network] = set()
+    for settings in sites:
+        for listener in settings.listeners:
+            found.update(networks([*listener.private, *listener.proxies]))
+        for rule in settings.rule:
+            found.update(networks(rule.from_))
+    return {each: _address(each, found) for each in found}
+
+
+def _address(network: Network, others: Collection[Network]) -> str:
+    first = network.network_address
+    edge = int(first) + (network.num_addresses > 1)
+    inner = [
+        each
+        for each in others
+        if each != network
+        and each.version == network.version
+        and int(first) <= int(each.network_address)
+        and each.prefixlen > network.prefixlen
+        and int(each.broadcast_address) <= int(network.broadcast_address)
+    ]
+    # They lie in one another or apart, so the first free address follows one of them.
+    at = edge
+    for each in sorted(inner, key=lambda it: int(it.network_address)):
+        if int(each.network_address) <= at <= int(each.broadcast_address):
+            at = int(each.broadcast_address) + 1
+    at = at if at <= int(network.broadcast_address) else edge
+    return str(type(first)(at))
+
+
+def connections(
+    listener: ListenerSettings, where: Places, other: ListenerSettings | None = None
+) -> list[Connection]:
     """
     The kinds that matter to a listener.
+
+    @param where: addresses in networks
+    @param other: the listener of this name in another configuration: kinds that matter to either
     """
+    both = [listener] if other is None else [listener, other]
     found = []
-    if listener.tls != "implicit":
+    if any(each.tls != "implicit" for each in both):
         found.append(Connection("no TLS", "none"))
         found += [
-            Connection(f"no TLS from {word}", "none", peer=_peer(word))
-            for word in listener.private
+            Connection(f"no TLS from {word}", "none", peer=_peer(word, where))
+            for word in _words(each.private for each in both)
             if word != "proxy-tls"
         ]
-    if listener.tls != "none":
+    if any(each.tls != "none" for each in both):
         found += [Connection("TLS 1.2", "1.2"), Connection("TLS 1.3", "1.3")]
-        if listener.client_certificate != "no":
+        if any(each.client_certificate != "no" for each in both):
             found.append(Connection("TLS 1.3, certificate", "1.3", "CN=somebody"))
-    if listener.proxies:
+    if len({frozenset(each.proxies) for each in both}) > 1:
+        found += [
+            Connection(f"TLS {it} at a proxy in {word}", it, proxy=True, via=_peer(word, where))
+            for word in _words(each.proxies for each in both)
+            for it in ("1.2", "1.3")
+        ]
+    elif listener.proxies:
         found += [Connection(f"TLS {it} at a proxy", it, proxy=True) for it in ("1.2", "1.3")]
     return found
 
 
-def _peer(word: str) -> str:
-    return UNIX if word == UNIX else _host(networks([word])[0])
+def _words(lists: Iterable[Sequence[str]]) -> list[str]:
+    return list(dict.fromkeys(word for each in lists for word in each))
 
 
-def audiences(rehearsal: Rehearsal) -> list[Audience]:
+def _peer(word: str, where: Places) -> str:
+    return UNIX if word == UNIX else where[networks([word])[0]]
+
+
+def audiences(rehearsal: Rehearsal, where: Places | None = None) -> list[Audience]:
     """
     Everybody else, those of each rule, and users whose own records say something.
+
+    @param where: addresses in networks; those of this site if None
     """
+    where = places(rehearsal.settings) if where is None else where
     found = [ANYONE]
     for rule in rehearsal.policy.people:
-        found += _of_rule(rule)
+        found += of_rule(rule, where)
     if len(rehearsal.ratchet):
         found.append(Audience("held by the ratchet", held=True))
     for name in _outspoken(rehearsal):
@@ -131,13 +193,16 @@ def audiences(rehearsal: Rehearsal) -> list[Audience]:
     return list({each.label: each for each in found}.values())
 
 
-def _of_rule(rule: PersonRule) -> Iterator[Audience]:
+def of_rule(rule: PersonRule, where: Places) -> Iterator[Audience]:
+    """
+    Those whom a rule is for, and those of them who come from where it is for.
+    """
     label = f"group {rule.group}" if rule.group else rule.pattern
     name = STRANGER if rule.group else example(rule.pattern)
     if rule.pattern != "*":
         yield Audience(label, name, rule.group)
     for network in rule.networks:
-        yield Audience(f"{label} from {network}", name, rule.group, _host(network))
+        yield Audience(f"{label} from {network}", name, rule.group, where[network])
 
 
 def _outspoken(rehearsal: Rehearsal) -> list[str]:
@@ -166,121 +231,68 @@ def example(pattern: str) -> str:
     return name if fnmatchcase(name, pattern) else pattern
 
 
-def _host(network: Network) -> str:
-    first = network.network_address
-    return str(first + 1 if network.num_addresses > 1 else first)
-
-
-def matrix(rehearsal: Rehearsal, people: Sequence[Audience]) -> Table:
+def matrix(
+    rehearsal: Rehearsal,
+    people: Sequence[Audience],
+    kinds: Mapping[str, Sequence[Connection]] | None = None,
+    seconds: Callable[[], float] | None = None,
+) -> Table:
     """
     All decisions.
+
+    @param kinds: connections by listener; those that matter to each if None. What cannot be is not
+        in the table
+    @param seconds: another time than now
     """
+    where = places(rehearsal.settings)
+    policy = rehearsal.policy
+    if seconds is not None:
+        policy = attrs.evolve(policy, seconds=seconds)
     table: dict[Cell, Decision] = {}
     persons = [(each, each.person(rehearsal)) for each in people]
     for listener in rehearsal.settings.listeners:
-        rule = rehearsal.policy.listeners[listener.label]
+        rule = policy.listeners[listener.label]
         mechanisms = [each for each in rehearsal.mechanisms(listener) if rule.offers(each)]
-        for connection in connections(listener):
-            links: dict[str, Link] = {}
+        here = connections(listener, where) if kinds is None else kinds[listener.label]
+        for connection in here:
+            if not _believes(listener, connection):
+                continue
+            links: dict[str, Link | None] = {}
             for audience, person in persons:
                 if audience.peer and connection.peer != ANYWHERE:
                     continue  # nobody comes from two places
                 peer = audience.peer or connection.peer
                 if peer not in links:
-                    scene = Scene(
-                        listener.label,
-                        connection.tls,
-                        peer=peer,
-                        certificate=connection.certificate,
-                        proxy=connection.proxy,
-                    )
-                    links[peer] = rehearsal.visitor(scene).link
+                    links[peer] = _link(rehearsal, listener, connection, peer)
+                link = links[peer]
+                if link is None:
+                    continue
                 for mechanism in mechanisms:
                     cell = Cell(listener.label, connection.label, audience.label, mechanism.name)
-                    table[cell] = rehearsal.policy.decide(links[peer], mechanism, person)
+                    table[cell] = policy.decide(link, mechanism, person)
     return table
 
 
-# ---- differences -------------------------------------------------------------------------------
+def _believes(listener: ListenerSettings, connection: Connection) -> bool:
+    if connection.via in ("", UNIX):
+        return not connection.via or UNIX in listener.proxies
+    return any(ip_address(connection.via) in each for each in networks(listener.proxies))
 
 
-@attrs.frozen
-class Change:
+def _link(
+    rehearsal: Rehearsal, listener: ListenerSettings, connection: Connection, peer: str
+) -> Link | None:
     """
-    Cells whose verdict is another one, and which differ in nothing but the mechanism.
-
-    @ivar before: None where there was no such cell
+    Such a connection as the site sees it; None if it has none.
     """
-
-    cell: Cell
-    mechanisms: tuple[str, ...]
-    before: Decision | None
-    after: Decision | None
-
-    @property
-    def opens(self) -> bool:
-        """
-        Whether somebody is let in now who was not before.
-        """
-        return _lets_in(self.after) and not _lets_in(self.before)
-
-    @property
-    def closes(self) -> bool:
-        """
-        The other way round.
-        """
-        return _lets_in(self.before) and not _lets_in(self.after)
-
-
-def _lets_in(decision: Decision | None) -> bool:
-    return decision is not None and decision.allowed
-
-
-def changes(old: Table, new: Table) -> list[Change]:
-    """
-    What is decided differently. A cell that is in one table only counts as refused in the other.
-    """
-    groups: dict[tuple[object, ...], list[Cell]] = {}
-    for cell in dict.fromkeys([*old, *new]):
-        before, after = old.get(cell), new.get(cell)
-        if _verdict(before) is _verdict(after):
-            continue
-        key = (
-            cell.listener,
-            cell.connection,
-            cell.audience,
-            _verdict(before),
-            _verdict(after),
-            *(it and (it.rule, it.source) for it in (before, after)),
-        )
-        groups.setdefault(key, []).append(cell)
-    return [
-        Change(each[0], tuple(it.mechanism for it in each), old.get(each[0]), new.get(each[0]))
-        for each in groups.values()
-    ]
-
-
-def _verdict(decision: Decision | None) -> Verdict:
-    return Verdict.REFUSE if decision is None else decision.verdict
-
-
-def touched(rehearsal: Rehearsal, audience: Audience) -> list[str]:
-    """
-    The users with records who belong to an audience that is not everybody.
-    """
-    if audience.known:
-        return [audience.name]
-    if audience.held:
-        return [each for each in rehearsal.known() if rehearsal.ratchet(each)]
-    rules = [
-        rule
-        for rule in rehearsal.policy.people
-        if any(it.label == audience.label for it in _of_rule(rule))
-    ]
-    link = Link(peer=audience.peer)
-    free = [attrs.evolve(rule, listeners=frozenset(), networks=()) for rule in rules]
-    return [
-        name
-        for name in rehearsal.known()
-        if any(rule.matches(rehearsal.person(name), link) for rule in free)
-    ]
+    scene = Scene(
+        listener.label,
+        connection.tls,
+        peer=peer,
+        certificate=connection.certificate if listener.client_certificate != "no" else "",
+        proxy=connection.proxy,
+    )
+    try:
+        return rehearsal.visitor(scene).link
+    except NotPlayable:
+        return None

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from mailaccess.cli import main
-from mailaccess.services.config import load
-from mailaccess.services.matrix import audiences, changes, example, matrix
+from mailaccess.services.config import load, parse
+from mailaccess.services.differences import changes
+from mailaccess.services.matrix import audiences, example, matrix, places
 from mailaccess.services.rehearsal import Rehearsal
 
 HEAD = """\
@@ -213,3 +214,119 @@ def test_what_a_record_says_changes_for_that_user_only(site: Site, tmp_path: Pat
     assert {each.cell.audience for each in found} == {"user boss"}
     assert {each.cell.connection for each in found} == {"TLS 1.2", "no TLS from 10.9.0.0/24"}
     assert all(each.opens for each in found)
+
+
+# ---- what opens without showing in the table ---------------------------------------------------
+
+IMAP = '[[listener]]\nprotocol = "imap"\nmechanisms = ["PLAIN"]\n'
+SCANNERS = """\
+[[rule]]
+users = ["scanner-*"]
+from = ["10.1.2.0/24"]
+cleartext = "allow"
+until = 2098-12-31
+"""
+ALL_REFUSED = '[[rule]]\nusers = ["*"]\nfrom = ["10.1.2.0/25"]\ncleartext = "refuse"\n'
+
+Compare = Callable[[str, str], tuple[int, list[dict[str, object]]]]
+
+
+@pytest.fixture
+def compare(site: Site, capsys: pytest.CaptureFixture[str]) -> Compare:
+    def run(old: str, new: str) -> tuple[int, list[dict[str, object]]]:
+        paths = [str(site("old.toml", old)), str(site("new.toml", new))]
+        status = main(["policy-diff", *paths, "--json"])
+        return status, json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "users", "connection"),
+    [
+        pytest.param(
+            IMAP + "exceptions = true\n" + SCANNERS,
+            IMAP + "exceptions = true\n" + SCANNERS.replace("2.0/24", "0.0/16"),
+            "scanner-* from 10.1.0.0/16",
+            "no TLS",
+            id="an exception for a wider network",
+        ),
+        pytest.param(
+            IMAP + 'private = ["10.1.2.0/24"]\n',
+            IMAP + 'private = ["10.1.0.0/16"]\n',
+            "anyone else",
+            "no TLS from 10.1.0.0/16",
+            id="a wider network that is trusted",
+        ),
+        pytest.param(
+            IMAP + 'private = ["proxy-tls"]\nproxies = ["10.1.2.0/24"]\n',
+            IMAP + 'private = ["proxy-tls"]\nproxies = ["10.1.0.0/16"]\n',
+            "anyone else",
+            "TLS 1.3 at a proxy in 10.1.0.0/16",
+            id="more proxies that are believed",
+        ),
+        pytest.param(
+            IMAP + "exceptions = true\n" + ALL_REFUSED + SCANNERS,
+            IMAP + "exceptions = true\n" + SCANNERS,
+            "scanner-* from 10.1.2.0/25",
+            "no TLS",
+            id="a refusal of part of an exception that goes",
+        ),
+        pytest.param(
+            IMAP + 'cleartext = "allow"\n[[rule]]\nusers = ["*-2"]\ncleartext = "refuse"\n'
+            '[[rule]]\nusers = ["s*"]\ncleartext = "allow"\n',
+            IMAP + 'cleartext = "allow"\n[[rule]]\nusers = ["s*"]\ncleartext = "allow"\n'
+            '[[rule]]\nusers = ["*-2"]\ncleartext = "refuse"\n',
+            "user scanner-2",
+            "no TLS",
+            id="two rules for the same user in another order",
+        ),
+    ],
+)
+def test_what_opens_for_some_only_is_found(
+    old: str, new: str, users: str, connection: str, compare: Compare
+) -> None:
+    """POL-08: the table has one address for a network and one name for a pattern; others count."""
+    status, found = compare(old, new)
+    assert status == 1
+    assert (users, connection) in {
+        (each["users"], each["connection"]) for each in found if each["change"] == "opens"
+    }
+    status, found = compare(new, old)
+    assert status == 0, found
+    assert {each["change"] for each in found} == {"closes"}
+
+
+def test_an_exception_that_ends_later_opens_on_the_day_after(compare: Compare) -> None:
+    exceptions = IMAP + "exceptions = true\n"
+    longer = exceptions + SCANNERS.replace("2098", "2099")
+    status, found = compare(exceptions + SCANNERS, longer)
+    assert status == 1
+    assert [(each["change"], each["users"], each["from"], each["names"]) for each in found] == [
+        ("opens", "scanner-* from 10.1.2.0/24", "2099-01-01", ["scanner-1", "scanner-2"])
+    ]
+    status, found = compare(longer, exceptions + SCANNERS)
+    assert status == 0
+    assert [(each["change"], each["from"]) for each in found] == [("closes", "2099-01-01")]
+
+
+def test_what_holds_for_more_people_is_said_once(compare: Compare) -> None:
+    status, found = compare(
+        IMAP + "exceptions = true\n" + SCANNERS, IMAP + 'cleartext = "allow"\n' + SCANNERS
+    )
+    assert status == 1
+    people = [each["users"] for each in found]
+    assert people == ["anyone else", "scanner-*"]
+
+
+def test_a_network_is_shown_by_an_address_that_no_smaller_one_has() -> None:
+    text = HEAD.format(place="/srv") + IMAP
+    text += 'private = ["10.0.0.0/8", "10.0.0.0/16", "10.0.0.1/32", "10.1.0.0/16", "10.9.0.0/31"]\n'
+    where = {str(net): address for net, address in places(parse(text)).items()}
+    assert where == {
+        "10.0.0.0/8": "10.2.0.0",
+        "10.0.0.0/16": "10.0.0.2",
+        "10.0.0.1/32": "10.0.0.1",
+        "10.1.0.0/16": "10.1.0.1",
+        "10.9.0.0/31": "10.9.0.1",
+    }

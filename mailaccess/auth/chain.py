@@ -83,14 +83,15 @@ class CheckerChain:
         The identity from the first source that knows the password.
         """
         unavailable = False
+        said: list[str] = []
         for entry in self.checkers:
             try:
                 identity: Identity = await entry.checker.check(name, secret, service)
                 return identity
             except AccountUnusable:
                 raise
-            except AuthenticationFailed:
-                continue
+            except AuthenticationFailed as error:
+                said.append(error.detail)
             except CancelledError:
                 raise
             except Exception as error:
@@ -100,7 +101,8 @@ class CheckerChain:
                 unavailable = True
         if unavailable:
             raise DirectoryUnavailable(detail="not every source could be asked")
-        raise AuthenticationFailed(detail=f"no source knows {name!r} with this password")
+        # Each in its own words: what an administrator looks for is not that nobody knew it.
+        raise AuthenticationFailed(detail="; ".join(each for each in said if each))
 
     async def attributes(self, name: str) -> Mapping[str, str] | None:
         """

@@ -58,7 +58,7 @@ class AccountGate:
             raise DirectoryUnavailable(detail=f"{identity.name!r}: not in the clear in an outage")
         for key in ("nologin", "disabled"):
             if key in fields and fields[key].strip().lower() not in _NO:
-                raise ContactAdmin(detail=f"{key} is set for {identity.name!r}")
+                raise ContactAdmin(detail=f"{identity.name!r}: {key} = {fields[key]!r}")
         if "expires" in fields and self.seconds() >= _end(fields["expires"]):
             raise PasswordExpired(detail=f"{identity.name!r}: expires = {fields['expires']!r}")
         if "protocols" in fields and service.lower() not in _words(fields["protocols"]):

@@ -36,6 +36,15 @@ def test_sources_are_asked_in_order() -> None:
         outcome(chain.check("bob", b"no", "imap"))
 
 
+def test_a_failure_tells_what_each_source_said() -> None:
+    """LD-11: for the log; that nobody knew it helps nobody."""
+    first, second = two()
+    first.failure = AuthenticationFailed(detail="first: 'amy': result 49")
+    with pytest.raises(AuthenticationFailed) as caught:
+        outcome(CheckerChain([first, second]).check("amy", b"wrong", "imap"))
+    assert caught.value.detail == "first: 'amy': result 49; no"
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_source_that_breaks_does_not_open_the_way_to_a_stale_password(fault: Exception) -> None:
     """AUTH-04"""

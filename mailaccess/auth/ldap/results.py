@@ -120,7 +120,7 @@ def judge(result: Mapping[str, Any]) -> Verdict:
     if code == 49:
         found = _AD_CODE.search(message)
         if found is None:
-            return Verdict(Outcome.WRONG, said, plain=True)
+            return Verdict(Outcome.WRONG, f"wrong password: {said}", plain=True)
         number = int(found[1], 16)
         outcome, reason = _AD.get(number, (Outcome.WRONG, "unknown sub-code"))
         return Verdict(outcome, f"{reason}: {said}", plain=number == 0x52E)

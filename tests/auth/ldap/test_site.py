@@ -93,16 +93,19 @@ def site(authority: Authority) -> Iterator[Site]:
         f'[[users]]\ntype = "ldap"\nlabel = "corp"\nuri = "{slapd.tls_uri}"\n'
         f'ca = "{place}/ca.pem"\nbase = "{BASE}"\nfilter = "(|(uid={{user}})(mail={{user}}))"\n'
         f'bind_dn = "{READER}"\nbind_password_file = "{secret}"\n'
-        'fields = { protocols = "employeeType", cleartext = "businessCategory" }\n'
+        'fields = { protocols = "employeeType", cleartext = "businessCategory",'
+        ' quota = "employeeNumber", enabled = "departmentNumber" }\n'
         f'groups = "cn=mail,{GROUPS}"\nanswer_timeout = "2s"\nconnect_timeout = "2s"\n'
         f'deadline = "5s"\nretry = "1s"\noutage = "1h"\n'
         f'[login]\nrecheck = "2s"\n[tls]\ncertificate = "{place}/mail.pem"\n{listeners}'
     )
-    members = ("amy", "bert", "lock", "pops", "old", *LASTING)
+    members = ("amy", "bert", "lock", "pops", "old", "full", "off", *LASTING)
     slapd.add(
         "".join(person(each, AMYS) for each in LASTING)
         + person("lock", AMYS, f"pwdPolicySubentry: cn=strict,{BASE}")
         + person("pops", AMYS, "employeeType: pop3")
+        + person("full", AMYS, "employeeNumber: 4K", "departmentNumber: yes")
+        + person("off", AMYS, "departmentNumber: no")
         + person("old", AMYS, "businessCategory: allow", "mail: Old.Device@corp.example")
         + f"dn: cn=mail,{GROUPS}\nobjectClass: groupOfNames\ncn: mail\n"
         + "".join(f"member: uid={each},{PEOPLE}\n" for each in members)
@@ -148,6 +151,20 @@ def test_refusals_reach_the_client_as_codes_without_details(site: Site) -> None:
     for said in (wrong, other, no_imap):
         assert not any(each in said.lower() for each in ("ldap", "dc=", "locked", "slapd", "group"))
     site.live.wait_for("locked")
+
+
+def test_attributes_of_the_directory_limit_its_people(site: Site) -> None:
+    """LD-14, AUTH-11: how much mail somebody may have, and who may not log in at all."""
+    client = site.imap()
+    client.login("full", AMYS)
+    assert b"(STORAGE 0 4)" in b"".join(each[0] for each in client.getquotaroot("INBOX")[1])
+    mail = b"Subject: x\r\n\r\n" + b"y" * 3000
+    assert client.append("INBOX", "", "", mail)[0] == "OK"
+    answer, [said] = client.append("INBOX", "", "", mail)
+    assert (answer, said[:11]) == ("NO", b"[OVERQUOTA]")
+    client.logout()
+    assert "CONTACTADMIN" in site.refused(("off", AMYS))[0]
+    site.live.wait_for("departmentNumber = no")
 
 
 def test_a_phone_with_an_old_password_is_sent_once(site: Site) -> None:

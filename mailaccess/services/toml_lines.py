@@ -3,7 +3,7 @@ On which line of a TOML file each key stands; C{tomllib} does not say.
 
 L{key_lines} expects text that C{tomllib} has accepted, so it looks only at what moves lines and
 keys: strings, brackets, commas and dots. It reads the text once, from left to right, with a stack
-of its own.
+of its own. What lies deeper than L{DEEPEST}, where no option is, has the line of what it lies in.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ import attrs
 
 Path = tuple[str | int, ...]
 """Keys and, inside arrays, positions from 0: C{("listener", 0, "port")}."""
+
+DEEPEST = 20
+"""Steps in the longest path that is told apart."""
 
 _PIECE = re.compile(
     r'''
@@ -126,19 +129,19 @@ class _Reader:
         path: Path = ()
         last = len(self.key) - 1
         for position, name in enumerate(self.key):
-            path += (name,)
+            path = _below(path, name)
             self.lines.setdefault(path, self.key_line)
             if position == last and self.brackets == 2:
                 self.tables[path] = self.tables.get(path, 0) + 1
             if path in self.tables:
                 # Below an array of tables, a header speaks of its latest element.
-                path += (self.tables[path] - 1,)
+                path = _below(path, self.tables[path] - 1)
                 self.lines.setdefault(path, self.key_line)
         self.stack[0].path = path
 
     def _enter(self, path: Path, names: list[str], line: int) -> None:
         for name in names:
-            path += (name,)
+            path = _below(path, name)
             self.lines.setdefault(path, line)
         self.value_path = path
         self.key = []
@@ -162,7 +165,7 @@ class _Reader:
 
     def _start_of_value(self, container: _Container, piece: str, line: int) -> None:
         if container.kind == "array":
-            self.value_path = (*container.path, container.index)
+            self.value_path = _below(container.path, container.index)
             self.lines.setdefault(self.value_path, line)
         if piece == "[":
             self.stack.append(_Container(self.value_path, "array"))
@@ -174,6 +177,10 @@ class _Reader:
         self.stack.pop()
         # The bracket was the end of a value of what is around it.
         self.place = _Place.VALUE
+
+
+def _below(path: Path, step: str | int) -> Path:
+    return (*path, step) if len(path) < DEEPEST else path
 
 
 def _name(kind: str, piece: str) -> str:

@@ -115,6 +115,24 @@ def test_deep_nesting_needs_no_stack() -> None:
     assert key_lines("a = " + "[" * depth + "]" * depth + "\nb = 1")[("b",)] == 2
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 5000 + "]" * 5000,
+        "a = " + "{a = " * 5000 + "1" + "}" * 5000,
+        ".".join("a" * 5000) + " = 1",
+        "[" + ".".join("a" * 5000) + "]",
+        "[[" + ".".join("a" * 5000) + "]]",
+    ],
+    ids=lambda text: text[:6],
+)
+def test_deep_paths_are_not_kept(text: str) -> None:
+    """Each would hold all that it lies in: time and memory would grow with the square."""
+    found = key_lines(text + "\n[b]\nc = 1")
+    assert found["b", "c"] == 3
+    assert sum(map(len, found)) < 1000
+
+
 names = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=6)
 scalars = st.one_of(
     st.integers(-1000, 1000).map(str),

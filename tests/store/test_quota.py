@@ -334,6 +334,19 @@ async def test_a_file_that_cannot_be_right_is_made_anew(site: Site, text: str) -
     assert size_file(site) == ["1000000S", f"{'6 1':<13}"]
 
 
+async def test_lines_that_a_crash_took_are_missed_where_their_messages_level_out(
+    site: Site,
+) -> None:
+    """DS-02: one came and a larger one went: the count is right, the octets are not."""
+    limited(site, 1000000)
+    account = await site.account()
+    await put(account, "INBOX", b"x: y\r\n\r\n")
+    (site.maildir() / "maildirsize").write_text("1000000S\n900 1\n")
+    # As after a crash: the other process has not closed its record.
+    await (await site.account()).quota("INBOX")
+    assert size_file(site) == ["1000000S", f"{'6 1':<13}"]
+
+
 def test_over_the_limit_an_old_sum_is_not_believed() -> None:
     """README.maildirquota: made anew after a quarter of an hour, unless it was counted at once."""
     tally = maildirsize.Tally("5S", 6, 1, lines=2, age=16 * 60, whole=True)

@@ -103,6 +103,7 @@ class MaildirAccount:
             reserve.give_up(self.tree)
         else:
             reserve.keep(self.tree)
+        self.usage.look_for_losses()
         index.prepare(self.ledger.path)
         self.ledger.inode = index.inode_of(self.ledger.path)
         self.recover()

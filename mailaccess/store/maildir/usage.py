@@ -44,6 +44,7 @@ class Usage:
         self._file = UNLIMITED
         self._lock = DeferredLock()
         self.looked: float | None = None
+        self._lost = False
 
     @property
     def allowance(self) -> Allowance:
@@ -72,6 +73,15 @@ class Usage:
             tally = maildirsize.read(self._account.tree)
             self._file = tally.allowance if tally is not None else UNLIMITED
         self._settle()
+
+    def look_for_losses(self) -> None:
+        """
+        Before the record is opened: what stands in its log tells that a process did not end in
+        order, or that one is at work. Lines of C{maildirsize} may be lost then, whose messages
+        level out while their octets do not.
+        """
+        with contextlib.suppress(OSError):
+            self._lost = os.stat(f"{self._account.ledger.path}-wal").st_size > 0
 
     def now(self) -> Quota:
         """
@@ -132,7 +142,8 @@ class Usage:
                 await account.shared(name)
         with account.reading():
             messages, _ = account.index.used()
-        await account.in_thread(keep_size, account.tree, self.allowance, messages)
+        lost, self._lost = self._lost, False
+        await account.in_thread(keep_size, account.tree, self.allowance, messages, lost)
 
 
 def changed(tree: Tree, path: str) -> list[str]:
@@ -178,12 +189,15 @@ def _times(top: str) -> tuple[int, int]:
         return 0, 0
 
 
-def keep_size(tree: Tree, allowance: Allowance, messages: int) -> None:
+def keep_size(tree: Tree, allowance: Allowance, messages: int, lost: bool = False) -> None:
     """
     Have C{maildirsize} say what is true, if the account has limits; in a thread.
 
     @param messages: how many there are
+    @param lost: not everything that came and went may be in it
     """
-    if allowance and maildirsize.has_to_be_counted(maildirsize.read(tree), allowance, messages):
+    if allowance and (
+        lost or maildirsize.has_to_be_counted(maildirsize.read(tree), allowance, messages)
+    ):
         with contextlib.suppress(OSError):
             maildirsize.count(tree, allowance)

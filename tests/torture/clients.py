@@ -15,7 +15,8 @@ from random import Random
 from tests.torture.imap import Client, Lost, Refused, numbers, uid_set
 from tests.torture.oracle import Command, Message, Oracle
 
-SHARED = ("INBOX", "Shared")
+PUBLIC = "Public/Shared"
+SHARED = ("INBOX", "Shared", PUBLIC)
 FLAGS = ("\\seen", "\\flagged", "\\answered", "\\draft", "k1", "$junk", "k3")
 _APPENDED = re.compile(rb"\[APPENDUID (\d+) ([\d:,]+)\]")
 _COPIED = re.compile(rb"\[COPYUID (\d+) ([\d:,]+) ([\d:,]+)\]")

@@ -15,6 +15,8 @@ from typing import Any
 
 import attrs
 
+SEEN = "\\seen"
+
 
 @attrs.frozen
 class Message:
@@ -25,6 +27,13 @@ class Message:
 
     digest: str
     flags: frozenset[str]
+
+    @property
+    def for_all(self) -> frozenset[str]:
+        """
+        Without what is each user's own where many share a mailbox.
+        """
+        return self.flags - {SEEN}
 
 
 @attrs.define
@@ -80,15 +89,18 @@ class Wrong(AssertionError):
 
 @attrs.define
 class Oracle:
-    """
-    @ivar used: by UIDVALIDITY, what each UID ever was
+    r"""
+    @ivar public: mailboxes of another account that many share: a move there may have become a copy,
+        and of what got no answer C{\Seen}, which is kept apart, may be missing
+    @ivar used: by UIDVALIDITY, and whether it is one of a public mailbox, what each UID ever was
     @ivar acknowledged: how many commands were
     """
 
     mailboxes: dict[str, Mailbox] = attrs.field(factory=dict)
+    public: set[str] = attrs.field(factory=set)
     subscribed: set[str] = attrs.field(factory=set)
     delivered: list[str] = attrs.field(factory=list)
-    used: dict[int, dict[int, str]] = attrs.field(factory=dict)
+    used: dict[tuple[int, bool], dict[int, str]] = attrs.field(factory=dict)
     acknowledged: Counter[str] = attrs.field(factory=Counter)
     unanswered: Counter[str] = attrs.field(factory=Counter)
     highest_validity: int = 0
@@ -121,7 +133,7 @@ class Oracle:
             if len(uids) != len(command.messages):
                 raise Wrong(f"{kind} to {name}: {len(uids)} UIDs for {len(command.messages)}")
             for uid, message in zip(uids, command.messages, strict=True):
-                self._use(validity, uid, message.digest)
+                self._use(name, validity, uid, message.digest)
                 box.messages[uid] = message
                 box.uid_next = max(box.uid_next, uid + 1)
             if kind == "move":
@@ -147,8 +159,10 @@ class Oracle:
         elif kind == "deliver":
             self.delivered.extend(message.digest for message in command.messages)
 
-    def _use(self, validity: int, uid: int, digest: str) -> None:
-        before = self.used.setdefault(validity, {}).setdefault(uid, digest)
+    def _use(self, name: str, validity: int, uid: int, digest: str) -> None:
+        # Each account has UIDVALIDITYs of its own.
+        key = validity, name in self.public
+        before = self.used.setdefault(key, {}).setdefault(uid, digest)
         if before != digest:
             raise Wrong(f"UID {uid} of UIDVALIDITY {validity} was used twice")
 
@@ -208,7 +222,7 @@ class Oracle:
             if uid >= now.uid_next:
                 wrong.append(f"{name}: UID {uid} is not below UIDNEXT {now.uid_next}")
             try:
-                self._use(now.validity, uid, message.digest)
+                self._use(name, now.validity, uid, message.digest)
             except Wrong as error:
                 wrong.append(f"{name}: {error}")
         mine = [command for command in commands if command.name == name]
@@ -216,9 +230,8 @@ class Oracle:
         self._old(name, was, now, [*mine, *leaving], wrong)
         self._new(name, was, now, mine, wrong)
 
-    @staticmethod
     def _old(
-        name: str, was: Mailbox, now: Mailbox, commands: list[Command], wrong: list[str]
+        self, name: str, was: Mailbox, now: Mailbox, commands: list[Command], wrong: list[str]
     ) -> None:
         stores = [c for c in commands if c.kind == "store"]
         may_go = {u for c in commands if c.kind == "expunge" for u in c.uids}
@@ -232,14 +245,17 @@ class Oracle:
                 wrong.append(f"{name}: UID {uid} is another message")
             else:
                 allowed = [message.flags, *(c.flags[uid] for c in stores if uid in c.flags)]
+                if name in self.public and len(allowed) > 1:
+                    allowed = [each - {SEEN} | found.flags & {SEEN} for each in allowed]
                 if found.flags not in allowed:
                     told = sorted(message.flags)
                     wrong.append(f"{name}: UID {uid} has {sorted(found.flags)}, not {told}")
         for command in stores:
+            apart = {SEEN} if name in self.public else set()
             done = {
-                now.messages[uid].flags == flags
+                now.messages[uid].flags - apart == flags - apart
                 for uid, flags in command.flags.items()
-                if uid in now.messages and was.messages[uid].flags != flags
+                if uid in now.messages and was.messages[uid].flags - apart != flags - apart
             }
             if len(done) > 1:
                 wrong.append(f"{name}: a STORE was done by half")
@@ -260,7 +276,7 @@ class Oracle:
                 continue
             placed = []
             for message in command.messages:
-                uid = next((u for u, m in fresh.items() if m == message), 0)
+                uid = next((u for u, m in fresh.items() if self._is(name, m, message)), 0)
                 if uid:
                     placed.append(fresh.pop(uid))
             if len(placed) not in (0, len(command.messages)):
@@ -268,6 +284,11 @@ class Oracle:
                     f"{name}: {len(placed)} of {len(command.messages)} messages of {command.kind}"
                 )
         wrong += [f"{name}: UID {uid} must not be there: {m}" for uid, m in fresh.items()]
+
+    def _is(self, name: str, found: Message, wanted: Message) -> bool:
+        if name not in self.public:
+            return found == wanted
+        return (found.digest, found.for_all) == (wanted.digest, wanted.for_all)
 
     def _moves(self, commands: list[Command], found: Found, wrong: list[str]) -> None:
         for command in commands:
@@ -280,5 +301,11 @@ class Oracle:
             wanted = Counter(message.digest for message in command.messages)
             arrived = Counter(m.digest for uid, m in target.items() if uid not in before)
             came = sum((arrived & wanted).values())
-            if (left, came) not in ((len(command.uids), 0), (0, len(command.uids))):
+            count = len(command.uids)
+            if self.public & {command.name, command.other}:
+                # Durable there before the first is removed here.
+                half = came not in (0, count) or (came == 0 and left < count)
+            else:
+                half = (left, came) not in ((count, 0), (0, count))
+            if half:
                 wrong.append(f"MOVE by half: {left} of {len(command.uids)} left, {came} came")

@@ -16,14 +16,17 @@ import attrs
 
 from mailaccess.auth.passwords import make
 from mailaccess.store.disk import Disk as StoreDisk
-from mailaccess.store.maildir import fsck
-from tests.torture.clients import SHARED, Deliverer, Worker, digest
+from mailaccess.store.disk import Tree
+from mailaccess.store.maildir import fsck, maildirsize
+from tests.torture.clients import PUBLIC, SHARED, Deliverer, Worker, digest
 from tests.torture.disks import Disk
 from tests.torture.imap import Client, Lost
 from tests.torture.oracle import Found, Mailbox, Message, Oracle, Wrong
 from tests.torture.serve import Server, Servers
 
 USER, PASSWORD = "amy", "s3cret"
+SPACE = "public"
+_RIGHTS = f"Public user:{USER} k\nPublic/* user:{USER} lrswipkxte\n"
 CLIENTS = 4
 _MIRRORS = ("lazy", "immediate", "never")
 _CONFIGURATION = """\
@@ -33,6 +36,12 @@ mirror = "{mirror}"
 [[users]]
 type = "file"
 path = "{place}/users"
+[[namespace]]
+prefix = "Public/"
+path = "{mail}/{space}"
+rights = "{place}/rights"
+[[quota]]
+storage = "100G"
 [log]
 file = "{place}/log"
 [[listener]]
@@ -51,6 +60,7 @@ tls = "none"
 cleartext = "allow"
 """
 _LISTED = re.compile(rb'^\* (?:LIST|LSUB) \(([^)]*)\) "/" "?([^"\r]+)"?\r\n', re.M)
+_USED = re.compile(rb"\(STORAGE (\d+) ")
 _STATE = re.compile(rb"\[(UIDVALIDITY|UIDNEXT) (\d+)\]")
 _FETCHED = re.compile(rb"UID (\d+)")
 _FLAGS = re.compile(rb"FLAGS \(([^)]*)\)")
@@ -64,7 +74,8 @@ def configure(place: Path, mail: Path, mirror: str, pop3: bool = False) -> None:
     users = place / "users"
     users.touch(0o600)
     users.write_text(f"{USER}:{make('SSHA', PASSWORD.encode())}::::::\n")
-    text = _CONFIGURATION.format(place=place, mail=mail, mirror=mirror)
+    (place / "rights").write_text(_RIGHTS)
+    text = _CONFIGURATION.format(place=place, mail=mail, mirror=mirror, space=SPACE)
     (place / "mailaccess.toml").write_text(text + (_POP3 if pop3 else ""))
 
 
@@ -91,7 +102,9 @@ class Torture:
         """
         server = self._serve()
         client = Client(server.port, USER, PASSWORD)
-        client.run("CREATE Shared")
+        for name in SHARED[1:]:
+            client.run(f'CREATE "{name}"')
+        self.oracle.public.add(PUBLIC)
         for name in SHARED:
             self.oracle.mailboxes[name] = Mailbox(0, 1)
         client.close()
@@ -147,9 +160,10 @@ class Torture:
     def _look(self) -> None:
         self.fsck("after the crash")
         # What SQLite wrote back when that ended.
-        place = self.disk.mail / USER / "mailaccess"
-        for path in (*place.iterdir(), place):
-            self.disk.synced(str(path))
+        for account in (USER, SPACE):
+            place = self.disk.mail / account / "mailaccess"
+            for path in (*place.iterdir(), place):
+                self.disk.synced(str(path))
         self.server = self._serve()
         self.oracle.judge(self._found(self.server))
         self.fsck("while it is served")
@@ -158,10 +172,11 @@ class Torture:
         """
         The invariants hold.
         """
-        findings = fsck.check(StoreDisk(), str(self.disk.mail / USER), deep=True)
-        wrong = [each for each in findings if each.level == "error"]
-        if wrong:
-            raise Wrong(f"fsck {when}: {wrong}")
+        for account in (USER, SPACE):
+            findings = fsck.check(StoreDisk(), str(self.disk.mail / account), deep=True)
+            wrong = [each for each in findings if each.level == "error"]
+            if wrong:
+                raise Wrong(f"fsck of {account} {when}: {wrong}")
 
     def finish(self) -> None:
         """
@@ -188,15 +203,32 @@ class Torture:
         for name in _names(lines):
             found.mailboxes[name] = _mailbox(client, name)
         found.subscribed = set(_names(client.run('LSUB "" "*"')[1]))
+        self._quota(client, found)
         client.close()
-        for directory, modseq in self._modseqs():
-            name = directory[1:].replace("&AC4-", ".") or "INBOX"
-            if name in found.mailboxes:
-                found.mailboxes[name].modseq = modseq
+        for account, above in ((USER, ""), (SPACE, "Public/")):
+            for directory, modseq in self._modseqs(account):
+                name = above + (directory[1:].replace("&AC4-", ".") or "INBOX")
+                if name in found.mailboxes:
+                    found.mailboxes[name].modseq = modseq
         return found
 
-    def _modseqs(self) -> Iterator[tuple[str, int]]:
-        path = self.disk.mail / USER / "mailaccess" / "index.db"
+    def _quota(self, client: Client, found: Found) -> None:
+        """
+        What the server says of the use, and C{maildirsize}, are what there is.
+        """
+        _, lines = client.run("GETQUOTAROOT INBOX")
+        used = _USED.search(b"".join(lines))
+        names = [name for name in found.mailboxes if name not in self.oracle.public]
+        count = sum(len(found.mailboxes[name].messages) for name in names)
+        tree = Tree(StoreDisk(), str(self.disk.mail / USER))
+        octets, messages = maildirsize.measure(tree)
+        tally = maildirsize.read(tree)
+        told = (tally.octets, tally.messages) if tally is not None else None
+        if used is None or told != (octets, messages) or messages != count:
+            raise Wrong(f"use: {used}, maildirsize {told}, files {octets} {messages}, seen {count}")
+
+    def _modseqs(self, account: str) -> Iterator[tuple[str, int]]:
+        path = self.disk.mail / account / "mailaccess" / "index.db"
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:
             yield from connection.execute("SELECT directory, modseq FROM mailbox").fetchall()

@@ -98,7 +98,7 @@ ONE, TWO = Message("1", frozenset()), Message("2", frozenset({"\\seen"}))
 
 def _oracle(*commands: Command) -> Oracle:
     oracle = Oracle({"INBOX": Mailbox(7, 3, {1: ONE, 2: TWO}, 50), "Work": Mailbox(8, 1)})
-    oracle.used[7] = {1: "1", 2: "2"}
+    oracle.used[7, False] = {1: "1", 2: "2"}
     for number, command in enumerate(commands):
         oracle.begin(str(number), command)
     return oracle

@@ -98,9 +98,9 @@ def compare(old: Rehearsal, new: Rehearsal, now: float | None = None) -> list[Ch
             covers[each.label] = by
     found: list[Change] = []
     said: set[tuple[Cell, _Pair]] = set()
-    for at in [now, *_ends(old, new, people.values(), now)]:
-        seconds = at.__float__
-        before, after = (matrix(it, list(people.values()), kinds, seconds) for it in (old, new))
+    for at, labels in {now: list(people), **_ends(old, new, people.values(), now)}.items():
+        whom, seconds = [people[each] for each in labels], at.__float__
+        before, after = (matrix(it, whom, kinds, seconds) for it in (old, new))
         found += changes(before, after, covers, said, 0.0 if at == now else at)
     names = {
         label: _users(people[label], old, new, where)
@@ -158,16 +158,24 @@ def _kinds(old: Rehearsal, new: Rehearsal, where: Places) -> dict[str, list[Conn
     }
 
 
-def _ends(old: Rehearsal, new: Rehearsal, people: Collection[Audience], now: float) -> list[float]:
+def _ends(
+    old: Rehearsal, new: Rehearsal, people: Collection[Audience], now: float
+) -> dict[float, list[str]]:
     """
-    When exceptions lapse that have not yet.
+    When exceptions lapse that have not yet, and labels of those for whom they are.
     """
-    found: set[float | None] = set()
-    for site in (old, new):
-        found.update(each.until for each in site.policy.people)
-        own = (own_rule(each.person(site)) for each in people if each.known)
-        found.update(each.until for each in own if each is not None)
-    return sorted(each for each in found if each is not None and each > now)
+    found: dict[float, list[str]] = {}
+    for each in people:
+        ends: set[float | None] = set()
+        for site in (old, new):
+            person = each.person(site)
+            ends.update(rule.until for rule in _rules(site, person))
+            own = own_rule(person)
+            ends.add(own.until if own is not None else None)
+        for at in ends:
+            if at is not None and at > now:
+                found.setdefault(at, []).append(each.label)
+    return dict(sorted(found.items()))
 
 
 # ---- finer kinds of users ----------------------------------------------------------------------
@@ -182,13 +190,14 @@ def _finer(
     everybody = [each for each in people if not each.peer]
     alike = list(_alike(old, new, where))
     yield from alike
-    rules = [*old.policy.people, *new.policy.people]
-    for network in dict.fromkeys(it for each in rules for it in each.networks):
-        for each, by in [*((each, []) for each in everybody), *alike]:
+    for each, by in [*((each, []) for each in everybody), *alike]:
+        rules = [rule for it in (old, new) for rule in _rules(it, each.person(it))]
+        found = dict.fromkeys(it for rule in rules for it in rule.networks)
+        members = each.members or (tuple(_users(each, old, new, where) or ()) if found else ())
+        for network in found:
             label = f"{each.label} from {network}"
             among = [ANYONE.label, each.label, *by]
             among += [f"{it} from {network}" for it in (*by, ANYONE.label) if it != each.label]
-            members = each.members or tuple(_users(each, old, new, where) or ())
             yield attrs.evolve(each, label=label, peer=where[network], members=members), among
 
 
@@ -205,10 +214,8 @@ def _alike(old: Rehearsal, new: Rehearsal, where: Places) -> Iterator[tuple[Audi
         label = f"users like {first}" if len(names) > 1 else f"user {first}"
         by = [ANYONE.label, f"user {first}"]
         for site in (old, new):
-            person = site.person(first)
-            for rule in site.policy.people:
-                if _free(rule).matches(person, _NOWHERE):
-                    by += [it.label for it in of_rule(rule, where) if not it.peer]
+            for rule in _rules(site, site.person(first)):
+                by += [it.label for it in of_rule(rule, where) if not it.peer]
         among = [each for each in dict.fromkeys(by) if each != label]
         yield Audience(label, first, known=True, members=tuple(names)), among
 
@@ -221,6 +228,13 @@ def _said(name: str, old: Rehearsal, new: Rehearsal) -> tuple[object, ...]:
         found += [_free(each).matches(person, _NOWHERE) for each in site.policy.people]
         found += sorted((key, person.attributes[key]) for key in _OWN & person.attributes.keys())
     return tuple(found)
+
+
+def _rules(site: Rehearsal, person: Person) -> list[PersonRule]:
+    """
+    Those that are for somebody, wherever they come from.
+    """
+    return [each for each in site.policy.people if _free(each).matches(person, _NOWHERE)]
 
 
 def _free(rule: PersonRule) -> PersonRule:

@@ -224,15 +224,18 @@ class Branch:
 
     async def rename(self, old: str, new: str) -> None:
         """
-        Takes the right to delete the mailbox and all below it, and to create the new ones.
+        Takes the right to delete the mailbox and all below it, and to create the new ones. Rights
+        are those of names: nobody learns to read what they could not.
         """
         inside = await self.permit(old, "x")
         account = await self.account()
         below = f"{inside}{DELIMITER}"
         for each in await account.mailboxes():
-            is_below = each.selectable and each.name.startswith(below)
-            if is_below and "x" not in await self.rights(self.prefix + each.name):
-                raise NotPermitted
+            if each.selectable and (each.name == inside or each.name.startswith(below)):
+                name = self.prefix + each.name
+                rights, later = await self.rights(name), self.rights_now(new + name[len(old) :])
+                if "x" not in rights or ("r" in later and "r" not in rights):
+                    raise NotPermitted
         if new == self.space.top or new.removeprefix(self.prefix).upper() == INBOX:
             raise BadMailboxName
         await self._may_come(new)

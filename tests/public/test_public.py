@@ -513,6 +513,23 @@ async def test_what_is_not_ours_to_delete_is_not_renamed_from_above(hall: Hall) 
     await wire.ok(b"RENAME Public/A/B Public/Z")
 
 
+async def test_nothing_becomes_readable_by_another_name(hall: Hall) -> None:
+    """PATH-06: rights are those of names; who may delete a folder may still not read it."""
+    hall.folder("Box", "Box/Below", "Own")
+    hall.deliver("Box", LETTER)
+    hall.grant(
+        "Public user:amy k",
+        "Public/Box* user:amy lxk",
+        "Public/Own* user:amy lrswipkxte",
+        "Public/Out* user:amy lx",
+    )
+    wire = await hall.login("amy")
+    assert (await wire.said(b"RENAME Public/Box Public/OwnBox")).startswith(b"NO [NOPERM]")
+    assert (await wire.said(b"RENAME Public/Box Public/Own/Box")).startswith(b"NO [NOPERM]")
+    await wire.ok(b"RENAME Public/Box Public/Out")
+    await wire.ok(b"RENAME Public/Own Public/Out2")
+
+
 # ---- ACL ----------------------------------------------------------------------------------------
 
 

@@ -50,6 +50,12 @@ class Known:
     name: str = ""
     claim: Callable[[], str] = str
 
+    def hear(self, name: str) -> None:
+        """
+        The client has said it.
+        """
+        self.name = name
+
 
 class MailConnection(TLSPolicyMixin, Conversation):
     """

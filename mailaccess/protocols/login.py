@@ -386,6 +386,7 @@ async def sasl_dialogue(
     each: SASLMechanism,
     initial: bytes | None,
     ask: Callable[[bytes], Awaitable[bytes]],
+    heard: Callable[[str], object] | None = None,
 ) -> IMailLogin:
     """
     A SASL exchange, whatever the protocol, from the first response to credentials for the portal.
@@ -394,6 +395,7 @@ async def sasl_dialogue(
 
     @param initial: the initial response, decoded; None if there was none
     @param ask: sends a challenge and returns the response, both without base64
+    @param heard: is told the name, as typed, as soon as it is known: for the log
     @raise Refused: by policy
     @raise BadSyntax: the command itself is wrong (SASL-02)
     @raise AuthenticationFailed: the mechanism's messages make no sense
@@ -412,6 +414,8 @@ async def sasl_dialogue(
     while isinstance(outcome, Challenge | Lookup | Inspect):
         if exchange.known_name is not None and not asked:
             asked = True
+            if heard is not None:
+                heard(exchange.known_name)
             await protocol.refuse_name(each.mechanism, exchange.known_name)
         if isinstance(outcome, Lookup):
             outcome = exchange.found(await guard.keys(outcome.name, outcome.scheme))

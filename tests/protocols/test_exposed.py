@@ -148,3 +148,15 @@ def test_the_name_is_found_in_what_was_refused_unread() -> None:
     assert found["user"] == "amy"
     (found,) = said("pop3", REFUSE, b"AUTH PLAIN " + PLAIN)
     assert found["user"] == "amy"
+
+
+@pytest.mark.parametrize(
+    ("service", "command"), [("imap", b"a AUTHENTICATE LOGIN"), ("pop3", b"AUTH LOGIN")]
+)
+def test_who_is_refused_in_the_middle_of_an_exchange_is_named(service: str, command: bytes) -> None:
+    """POL-05: the name had come; a password that comes after it is not taken for a name."""
+    sent = [b64encode(b"amy"), b64encode(b"secret"), b64encode(b"secret")]
+    refused, exposed = said(service, EXCEPTIONS, command, *sent)
+    assert (refused["event"], refused["exposed"], refused["user"]) == ("refused", False, "amy")
+    assert (exposed["exposed"], exposed["user"]) == (True, "amy")
+    assert "secret" not in key_value_line(refused) + key_value_line(exposed)

@@ -199,7 +199,7 @@ async def auth(server: POP3Server, arguments: list[bytes]) -> None:
     with server.noting_refusal(each.mechanism, sent=sent) as known:
         known.claim = partial(claimed_name, each, initial)
         server.refuse_early(each.mechanism)
-        login = await sasl_dialogue(server, each, initial, ask)
+        login = await sasl_dialogue(server, each, initial, ask, known.hear)
     await server.log_in(login)
 
 

@@ -92,5 +92,5 @@ async def authenticate(
     with connection.noting_refusal(each.mechanism, sent=sent) as known:
         known.claim = partial(claimed_name, each, initial)
         connection.refuse_early(each.mechanism)
-        login = await sasl_dialogue(connection, each, initial, ask)
+        login = await sasl_dialogue(connection, each, initial, ask, known.hear)
     return await connection.admit_login(login)

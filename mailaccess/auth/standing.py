@@ -72,7 +72,7 @@ async def look_again(
         decision = await guard.decide(link, mechanism, ground.name)
         if not decision.allowed:
             raise refusal(decision)
-        # Last, as it knows least: whoever closes an account changes its record.
+        # Last: who closes an account may change its password, too, and the reason says more.
         _same_password(ground, now)
         found.append(now)
     if len(found) > 1 and not guard.rights.may_act_as(found[0], identity.grounds[1].name):
@@ -89,9 +89,6 @@ def _same_password(ground: Ground, now: Identity) -> None:
     for kind, after in _marks(now.mark).items():
         if not after or before.get(kind, after) == after:
             continue
-        if kind == "entry":
-            detail = f"the record of {ground.name!r} has changed, the password perhaps"
-            raise SessionEnded("Account changed, log in again", detail)
         raise SessionEnded(
             "Password changed, log in again", f"the password of {ground.name!r} has changed"
         )

@@ -159,10 +159,9 @@ def test_a_source_that_is_down_makes_nobody_gone() -> None:
         ("file=1", "", False),
         ("", "file=2", False),
         ("pwdlastset=1", "file=2", False),
-        ("pwdlastset= entry=1", "pwdlastset=2", True),
-        ("pwdlastset=1", "pwdlastset= entry=1", False),
-        ("pwdlastset= entry=1", "pwdlastset= entry=2", True),
-        ("pwdlastset= entry=1", "pwdlastset= entry=1", False),
+        ("pwdlastset= krb=", "pwdlastset=2 krb=", True),
+        ("pwdlastset=1", "pwdlastset=", False),
+        ("pwdlastset= krb=", "pwdlastset= krb=", False),
         ("pwdlastset=1 krb=1", "pwdlastset=1 krb=2", True),
     ],
 )

@@ -22,7 +22,7 @@ from ...interfaces import Identity
 from ..names import BadName, canonical_name
 from .connection import Entry
 from .escape import first_value
-from .options import ANY_CHANGE, MARKS, Finding
+from .options import ALSO_MARKS, ANY_CHANGE, FAILURES, MARKS, Finding
 
 _DISABLED_BIT = 0x2
 _EPOCH_1601 = 11644473600
@@ -93,31 +93,45 @@ def fields_of(entry: Entry, finding: Finding, *, bound: bool) -> dict[str, str]:
 
 def mark_of(entry: Entry) -> str:
     """
-    Something that changes when the password does, and perhaps with other things; empty if the entry
-    has nothing of the kind.
+    For the lockout guard: something that changes when the password does, and perhaps with other
+    things; empty if the entry has nothing of the kind.
+
+    A policy that counts wrong passwords changes C{modifyTimestamp} with each of them, so that says
+    nothing there; it would tell of a new password by C{pwdChangedTime}.
     """
-    for attribute in (*MARKS, ANY_CHANGE):
+    for attribute in MARKS:
         values = entry.values.get(attribute.lower())
         if values:
             return f"{attribute}={values[0].decode('utf-8', 'replace')}"
-    return ""
+    if entry.values.get(FAILURES.lower()):
+        return f"{FAILURES}=any"
+    return any_change(entry)
+
+
+def any_change(entry: Entry) -> str:
+    """
+    Something that changes with the entry; empty if there is nothing of the kind.
+    """
+    values = entry.values.get(ANY_CHANGE.lower())
+    return f"{ANY_CHANGE}={values[0].decode('utf-8', 'replace')}" if values else ""
 
 
 def password_mark(entry: Entry, finding: Finding) -> str:
     """
-    The same for sessions that last, as C{KIND=VALUE KIND=VALUE}: what tells of the password alone,
-    and, where nothing does, what tells that the entry has changed.
+    For sessions that last: what changes with the password and with nothing else, as
+    C{KIND=VALUE KIND=VALUE}. Not C{modifyTimestamp}: with a policy that counts wrong passwords,
+    strangers could change it, and end sessions by it.
 
     A directory may begin to tell with the next change of the password, so it says as well what is
     not there; but not where users read their own entries at the login, who may see less than the
     account that looks at them later.
     """
-    told = {each: entry.values.get(each.lower()) for each in MARKS}
-    marks = {each.lower(): _short(values[0]) for each, values in told.items() if values}
-    if not marks and (values := entry.values.get(ANY_CHANGE.lower())):
-        marks["entry"] = _short(values[0])
-    if finding.way != "template":
-        marks = {each.lower(): "" for each in MARKS} | marks
+    kinds = (*MARKS, *ALSO_MARKS)
+    marks = {} if finding.way == "template" else {each.lower(): "" for each in kinds}
+    for each in kinds:
+        values = entry.values.get(each.lower())
+        if values:
+            marks[each.lower()] = _short(values[0])
     return " ".join(f"{kind}={value}" for kind, value in marks.items())
 
 

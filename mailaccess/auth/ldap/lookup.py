@@ -12,7 +12,7 @@ import attrs
 
 from .connection import Entry, Session
 from .deadline import Deadline
-from .entry import mark_of
+from .entry import any_change, mark_of
 from .escape import CannotName, assertion, bind_name, same_dn_form, search_filter
 from .faults import WrongSetup
 from .options import Finding
@@ -111,6 +111,10 @@ class Lookup:
             again = Verdict(Outcome.WRONG, "the same wrong password again: not sent")
             return Found(again, entry, known=True)
         verdict, _ = self._bind(upstream, entry.dn, secret, deadline)
+        if verdict.plain and mark_of(entry) == any_change(entry):
+            # A directory that counts wrong passwords has changed it now.
+            after = upstreams.searching(upstream, lambda it: self._entry(it, name), deadline)
+            return Found(verdict, after or entry)
         member = True
         if verdict.outcome is Outcome.RIGHT and self._finding.groups:
             member = upstreams.searching(

@@ -153,7 +153,15 @@ class Finding:
         """
         What to read of an entry.
         """
-        wanted = [self.name, *self.fields.values(), *self.states, *MARKS, ANY_CHANGE]
+        wanted = [
+            self.name,
+            *self.fields.values(),
+            *self.states,
+            *MARKS,
+            *ALSO_MARKS,
+            FAILURES,
+            ANY_CHANGE,
+        ]
         if self.way == "hash":
             wanted.append(self.password)
         return tuple(dict.fromkeys(each for each in wanted if each))
@@ -164,6 +172,15 @@ MARKS = ("pwdLastSet", "pwdChangedTime", "krbLastPwdChange", "pwdUpdateTime")
 Attributes that tell when the password was changed: of Active Directory, of password policy, of
 Kerberos, of 389 Directory Server.
 """
+
+ALSO_MARKS = ("shadowLastChange", "sambaPwdLastSet")
+"""
+Tell the same where they are kept, but may be forgotten when a password changes: a change of theirs
+means something, that there is none does not.
+"""
+
+FAILURES = "pwdFailureTime"
+"""Is there while OpenLDAP's password policy counts wrong passwords."""
 
 ANY_CHANGE = "modifyTimestamp"
 """Changes with a password that is told of by nothing else, and with other things, too."""

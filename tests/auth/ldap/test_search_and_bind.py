@@ -85,7 +85,8 @@ async def test_a_login_is_one_search_one_bind_and_nothing_about_schemas(
     await checker.check("bert", RIGHT, "imap")
     said = slapd.said()[since:]
     login = ["SRCH base", "STARTTLS", f'BIND dn="uid=bert,{PEOPLE}" method']
-    assert operations(slapd, since) == [*login, *login, "WHOAMI"]
+    # A wrong password may have changed the entry, which has nothing better to be known by.
+    assert operations(slapd, since) == [*login, "SRCH base", *login, "WHOAMI"]
     searching = set(re.findall(r"conn=(\d+) op=\d+ SRCH", said))
     binding = set(re.findall(r"conn=(\d+) op=\d+ BIND", said))
     assert len(searching) == 1

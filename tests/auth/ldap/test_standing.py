@@ -17,6 +17,7 @@ from mailaccess.auth.standing import asker as asking
 from mailaccess.auth.standing import look_again
 from mailaccess.errors import (
     AccountGone,
+    AuthenticationFailed,
     AuthorizationFailed,
     ContactAdmin,
     DirectoryUnavailable,
@@ -31,6 +32,7 @@ from mailaccess.policy.tls import ListenerRule, TLSPolicy, Verdict
 from .asking import Asker
 from .slapd import AMYS, BASE, GROUPS, PEOPLE, READER, Slapd, person, ssha
 from .test_failover import SWIFT
+from .test_search_and_bind import refusal
 
 LINK = Link("imap", Layer.TLS, bits=256, peer="192.0.2.1")
 RIGHT = AMYS.encode()
@@ -113,19 +115,27 @@ async def test_the_first_change_that_a_directory_tells_of_counts(
     assert isinstance(await session.now(), SessionEnded)
 
 
-async def test_where_nothing_tells_of_passwords_a_change_is_called_what_it_is(
+async def test_strangers_with_wrong_passwords_end_no_session(
     asker: Asker, own_slapd: Slapd
 ) -> None:
-    """AUTH-12: nobody is told of a new password that there is not."""
-    employ(own_slapd)
+    """AUTH-12: a policy that counts them changes the entry, which tells nothing."""
+    employ(own_slapd, f"pwdPolicySubentry: cn=strict,{BASE}")
+    checker = asker.checker(own_slapd.uri)
+    session = Lasting(checker)
+    await session.begin()
+    assert isinstance(await refusal(checker, "dora", b"guess"), AuthenticationFailed)
+    assert await session.now() is None
+    await checker.check("dora", RIGHT, "imap")
+    assert await session.now() is None
+
+
+async def test_a_shadow_entry_tells_of_changes(asker: Asker, own_slapd: Slapd) -> None:
+    """AUTH-12: where passwords are changed by tools of the system, without a policy."""
+    employ(own_slapd, "shadowLastChange: 19000")
     session = Lasting(asker.checker(own_slapd.uri))
     await session.begin()
-    assert await session.now() is None
-    own_slapd.change(DN, description="has moved to another room")
-    refused = await session.now()
-    assert isinstance(refused, SessionEnded)
-    assert "Account changed" in refused.public
-    assert "password perhaps" in refused.detail
+    own_slapd.change(DN, shadowLastChange="20000")
+    assert isinstance(await session.now(), SessionEnded)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,9 @@ RESERVE = 1000
 _HEADER = "mailaccess-uidlist 1 "
 _MOST = 2**32 - 1
 _LARGEST = 1 << 30
+_CHUNK = 1 << 13
+_LONGEST_END = 1 << 22
+"""Octets in which lines of one transaction are looked for."""
 
 
 @attrs.frozen
@@ -76,7 +79,7 @@ def load(disk: Disk, at: int) -> UidList | None:
 def parse_ours(text: str) -> UidList | None:
     """
     Our own form. A line without its end is one that a crash cut off; a later line for the same UID
-    or the same base is right.
+    or the same base is right, and one without a base takes the UID back.
     """
     lines = text.split("\n")[:-1]
     if not lines or not lines[0].startswith(_HEADER):
@@ -120,20 +123,45 @@ def append(tree: Tree, directory: str, lines: str, sync: bool, known: int) -> in
     Add lines, inside the transaction that gives the UIDs. Returns the length of the list.
 
     Lines that are not synced may be lost, but not before lines that others wrote, who died: those
-    may give the same UIDs to files that were never committed.
+    may give the same UIDs, and ones that are given later, to files that were never committed. They
+    are taken back first.
 
+    @param lines: the first of them with the first UID that is given
     @param known: the length after the last lines that are known to have been committed; if it is
         another, the list is synced
     """
     with tree.open(directory) as at:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(FILE, flags, dir_fd=at)
         try:
+            size = os.fstat(descriptor).st_size
+            strange = size != known
+            back = _not_committed(descriptor, size, lines) if strange else ""
             # The empty line ends one that a crash may have cut off.
-            strange = os.fstat(descriptor).st_size != known
-            tree.disk.write(descriptor, os.fsencode("\n" + lines))
+            tree.disk.write(descriptor, os.fsencode(f"\n{back}{lines}"))
             if sync or strange:
                 tree.disk.fsync(descriptor)
             return os.fstat(descriptor).st_size
         finally:
             os.close(descriptor)
+
+
+def _not_committed(descriptor: int, size: int, lines: str) -> str:
+    """
+    Lines that take back those at the end whose UIDs are only given now.
+    """
+    first = number(lines.partition(" ")[0])
+    found: set[int] = set()
+    end, rest = size, b""
+    while end and size - end < _LONGEST_END:
+        start = max(0, end - _CHUNK)
+        before = (os.pread(descriptor, end - start, start) + rest).split(b"\n")
+        end, rest = start, before[0][:_CHUNK] if start else b""
+        for line in reversed(before[1:] if start else before):
+            uid = number(line.partition(b" ")[0].decode("latin-1"))
+            if 0 < uid < first:
+                end = 0
+                break
+            if uid:
+                found.add(uid)
+    return "".join(f"{uid} \n" for uid in sorted(found))

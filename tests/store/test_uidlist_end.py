@@ -1,0 +1,49 @@
+"""
+The end of the list of UIDs, where a process died that had given some.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mailaccess.store.disk import Disk, Tree
+from mailaccess.store.maildir import uidlist
+
+
+def listed(path: Path) -> dict[str, int]:
+    found = uidlist.parse_ours(path.read_text())
+    assert found is not None
+    return dict(found.uids)
+
+
+def test_uids_that_were_never_committed_are_taken_back(tmp_path: Path) -> None:
+    """
+    DS-01, DS-04: those given later as well. Their lines need not be synced: after a power cut the
+    list says nothing of them, rather than what never was.
+    """
+    path = tmp_path / uidlist.FILE
+    path.write_text("mailaccess-uidlist 1 7\nR 1001\n1 a\n2 b\n\n3 dead\n4 dead4\n5 dead5\n")
+    tree = Tree(Disk(), str(tmp_path))
+    size = uidlist.append(tree, "", "3 c\n", False, -1)
+    after_sync = path.read_bytes()
+    uidlist.append(tree, "", "4 d\n", False, size)
+    assert listed(path) == {"a": 1, "b": 2, "c": 3, "d": 4}
+    # The power went off: what was not synced is lost.
+    path.write_bytes(after_sync)
+    assert listed(path) == {"a": 1, "b": 2, "c": 3}
+
+
+def test_many_lines_of_the_dead_are_found(tmp_path: Path) -> None:
+    """As a copy of ten thousand messages leaves them, the last cut off."""
+    path = tmp_path / uidlist.FILE
+    dead = "".join(f"{uid} {uid:060}.dead\n" for uid in range(3, 10_003))
+    path.write_text("mailaccess-uidlist 1 7\nR 20000\n1 a\n2 b\n\n" + dead + "10003 de")
+    uidlist.append(Tree(Disk(), str(tmp_path)), "", "3 c\n", False, -1)
+    assert listed(path) == {"a": 1, "b": 2, "c": 3}
+
+
+def test_a_list_that_makes_no_sense_takes_no_time(tmp_path: Path) -> None:
+    path = tmp_path / uidlist.FILE
+    path.write_bytes(b"x" * (30 << 20))
+    uidlist.append(Tree(Disk(), str(tmp_path)), "", "3 c\n", False, -1)
+    assert path.read_bytes().endswith(b"\n3 c\n")

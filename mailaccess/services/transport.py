@@ -26,7 +26,12 @@ _READABLE = epollreactor.EPOLLIN if hasattr(epollreactor, "EPOLLIN") else 1
 class WriteThrough(tcp.Server):
     """
     A connection that sends at once what it can, and queues the rest as usual.
+
+    @cvar bufferSize: octets queued at which whoever produces them is paused. The system's buffer is
+        full then, so more in the queue would not send anything sooner (AB-08).
     """
+
+    bufferSize = 1 << 13  # noqa: N815
 
     def doRead(self) -> Any:
         """

@@ -5,12 +5,15 @@ file speaks of the machine it was written on.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import signal
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -119,6 +122,23 @@ def test_the_version_stands_in_one_place() -> None:
     assert [name for name, text in text_files() if version.search(text)] == [
         "mailaccess/__init__.py"
     ]
+
+
+def test_the_oldest_promised_python_can_read_all_modules() -> None:
+    """LD-18: whichever runs the tests."""
+    assert PYPROJECT["project"]["requires-python"] == ">=3.11,<3.14"
+    assert (3, 11) <= sys.version_info[:2] <= (3, 13)
+    for name, text in text_files():
+        if name.endswith(".py"):
+            ast.parse(text, name, feature_version=(3, 11))
+
+
+def test_the_ldap_library_has_one_version_and_deprecated_calls_of_ours_are_errors() -> None:
+    """LD-18: what it does beyond its documentation is relied on, so it is pinned."""
+    assert "ldap3==2.9.1" in PYPROJECT["project"]["dependencies"]
+    assert metadata.version("ldap3") == "2.9.1"
+    filters = PYPROJECT["tool"]["pytest"]["ini_options"]["filterwarnings"]
+    assert "error::DeprecationWarning:mailaccess" in filters
 
 
 def test_no_file_speaks_of_this_machine_or_of_unfinished_work() -> None:

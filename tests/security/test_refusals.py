@@ -291,3 +291,18 @@ def test_a_browser_learns_nothing_and_is_sent_away(server: Any, service: str) ->
         assert lines[0].startswith((b"* BYE ", b"-ERR "))
         assert talk.protocol.closing
         assert b"POST" not in lines[0]
+
+
+@pytest.mark.parametrize("service", ["imap", "pop3"])
+@pytest.mark.parametrize("enter", ["connect", "login"])
+def test_nobody_switches_compression_on(server: Any, service: str, enter: str) -> None:
+    """AB-10: there is none, so nothing small unpacks to something large."""
+    talk = getattr(server, enter)(service)
+    answers = talk.send(*([b"c CAPABILITY"] if service == "imap" else [b"CAPA"]))
+    assert answers
+    assert not any(b"COMPRESS" in each.upper() for each in answers)
+    command = b"a COMPRESS DEFLATE" if service == "imap" else b"COMPRESS DEFLATE"
+    (refused,) = talk.send(command)
+    assert refused.startswith((b"a BAD ", b"-ERR "))
+    (*_, answer) = talk.send(b"b NOOP" if service == "imap" else b"CAPA")
+    assert answer.startswith((b"b OK ", b"."))

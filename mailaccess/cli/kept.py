@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 import textwrap
 import time
@@ -28,7 +29,8 @@ WIDTH = 100
 WIDEST = 40
 """Characters of one cell of a table; the last one has no bound."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = re.compile("(^|;)(?=[=+\\-@\t\r\uff0b\uff0d\uff1d\uff20])")
+"""What begins a formula, also in full width, and behind what separates cells in many countries."""
 
 
 def since_argument(text: str) -> int:
@@ -108,8 +110,8 @@ def names_lines(before: str, names: Iterable[str]) -> list[str]:
 
 def print_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """
-    CSV (RFC 4180). Where a cell could be taken for a formula by a spreadsheet, an apostrophe stands
-    before it: names and clients are what strangers sent.
+    CSV (RFC 4180). Where something could be taken for a formula by a spreadsheet, an apostrophe
+    stands before it: names and clients are what strangers sent.
     """
     writer = csv.writer(sys.stdout)
     writer.writerow(head)
@@ -119,9 +121,7 @@ def print_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 def _harmless(value: object) -> object:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
 
 
 def print_json(**more: Any) -> None:

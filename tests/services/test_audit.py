@@ -22,7 +22,7 @@ from twisted.logger import capturedLogs, globalLogPublisher
 from mailaccess.auth.gate import AccountGate
 from mailaccess.auth.guard import GuardedChecker
 from mailaccess.auth.linked import LinkedPortal, linked
-from mailaccess.cli.kept import names_lines, since_argument, table
+from mailaccess.cli.kept import names_lines, print_csv, since_argument, table
 from mailaccess.errors import DirectoryUnavailable
 from mailaccess.interfaces import IPOP3User
 from mailaccess.policy.attempt import Attempt, Result
@@ -125,6 +125,33 @@ def test_a_flood_of_names_does_not_push_out_those_who_log_in(database: Database)
     left = {each.facts.user for each in database.rows()}
     assert left == {*(f"u{at}" for at in range(5)), "quiet", "x96", "x97", "x98", "x99"}
     assert database.lost() == {"rows": 96}
+
+
+def test_one_user_with_many_programs_does_not_push_out_others(database: Database) -> None:
+    """AB-13: who has an account can be anybody's program."""
+    honest = [Row(facts(f"u{at}", result="right"), NOW, NOW, 1) for at in range(5)]
+    many = [
+        Row(facts("eve", result="right", client=f"name={at}"), NOW + at, NOW + at, 1)
+        for at in range(100)
+    ]
+    database.add([*honest, *many], [])
+    assert database.prune(NOW, keep=DAY, rows=10) == 95
+    assert sorted(each.facts.user for each in database.rows()) == ["eve"] * 5 + [
+        f"u{at}" for at in range(5)
+    ]
+
+
+def test_a_flood_does_not_wait_for_the_time_to_prune(path: str) -> None:
+    """AB-13: the file is bounded at any time, not only every five minutes."""
+    keeper = Keeper(path, keep=DAY, rows=100, seconds=lambda: NOW)
+    for at in range(20):
+        batch = Pending()
+        for number in range(50):
+            batch.add(facts(f"x{at}-{number}"), NOW)
+        keeper._write(batch)
+        with Database(path) as database:
+            assert len(list(database.rows())) <= 100
+    keeper.stop()
 
 
 def test_several_processes_write_the_same_file(path: str, database: Database) -> None:
@@ -501,6 +528,22 @@ def test_rules_that_the_shadow_leaves_out_are_not_there() -> None:
 def test_tables_that_do_nothing_are_errors(text: str, problem: str) -> None:
     document, _ = read_settings(LIVE + text, "m.toml")
     assert [each for each in document.problems if problem in each], document.problems
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("\uff1dcmd()", "'\uff1dcmd()"),
+        ("name=a;=1+1", "name=a;'=1+1"),
+        ("name=a b-c@d", "name=a b-c@d"),
+    ],
+)
+def test_a_cell_is_no_formula_however_a_spreadsheet_parts_it(
+    value: str, written: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_csv(["client"], [[value]])
+    assert capsys.readouterr().out.splitlines() == ["client", written]
 
 
 def test_since_is_a_time_or_a_day() -> None:

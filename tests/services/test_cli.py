@@ -289,3 +289,19 @@ def test_the_module_runs_as_a_program(site: Path) -> None:
     assert "password of 'amy'" in done.stderr
     done = subprocess.run([*MODULE], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 2
+
+
+def test_who_reads_no_further_gets_no_traceback(site: Path) -> None:
+    """As C{mailaccess options | head}: whoever reads has enough, and that is no fault."""
+    end, start = os.pipe()
+    os.close(end)
+    done = subprocess.run(
+        [*MODULE, "matrix", str(site)],
+        stdout=start,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        timeout=60,
+        check=False,
+    )
+    os.close(start)
+    assert (done.returncode, done.stderr) == (1, b"")

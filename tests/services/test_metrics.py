@@ -23,6 +23,7 @@ from mailaccess.policy.mechanism import PLAIN
 from mailaccess.services.auditsettings import LocalAddress
 from mailaccess.services.kinds import WrongValue
 from mailaccess.services.metrics.numbers import Numbers
+from mailaccess.services.metrics.web import MOST
 
 from .live import SECRET, Client, Live
 
@@ -134,6 +135,40 @@ def test_a_port_that_is_taken_keeps_nobody_from_mail(start: Callable[..., Live])
         client = Client("imap", live.ports["imap"], "1.3")
         assert " OK " in client.login("PLAIN", "amy")
         client.close()
+
+
+def test_a_body_is_kept_nowhere_and_the_connection_ends(start: Callable[..., Live]) -> None:
+    """AB-01: whoever is on this machine may ask, and not fill the disk of the mail server."""
+    live = start("127.0.0.1:0")
+    live.wait_for("event=metrics ")
+    (port,) = re.findall(r"event=metrics .*port=(\d+)", "".join(live.lines))
+    with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as client:
+        client.sendall(b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n")
+        with pytest.raises(ConnectionError):
+            client.sendall(b"x" * 64_000_000)
+    http = HTTPConnection("127.0.0.1", int(port), timeout=20)
+    http.request("GET", "/metrics")
+    assert http.getresponse().status == 200
+    http.close()
+
+
+def test_connections_are_few_and_leave_room_when_they_end(start: Callable[..., Live]) -> None:
+    """AB-01"""
+    live = start("127.0.0.1:0")
+    live.wait_for("event=metrics ")
+    (port,) = re.findall(r"event=metrics .*port=(\d+)", "".join(live.lines))
+    held = [socket.create_connection(("127.0.0.1", int(port)), timeout=20) for _ in range(MOST)]
+    with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as late:
+        assert late.recv(1) == b""
+    for each in held:
+        each.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        while each.recv(65536):
+            pass
+        each.close()
+    http = HTTPConnection("127.0.0.1", int(port), timeout=20)
+    http.request("GET", "/metrics")
+    assert http.getresponse().status == 200
+    http.close()
 
 
 def test_directories_are_up_or_down() -> None:

@@ -54,14 +54,17 @@ INSERT INTO attempt VALUES(?, {", ".join("?" * len(KEYS))}, ?, ?, ?)
 ON CONFLICT(key) DO UPDATE SET first = min(first, excluded.first), last = max(last, excluded.last),
     count = count + excluded.count"""
 
-# Rows that no password vouches for go first, and of those the ones of an address with many.
+# Rows that no password vouches for go first, and of those the ones of an address with many; of the
+# others those of a user with many: who has one account and a thousand names for a program pushes
+# out nobody else.
 _CROWDED = """
 DELETE FROM attempt WHERE key IN (
     SELECT key FROM (
         SELECT key, last, result IN ('right', 'denied') AS proved,
-            count(*) OVER (PARTITION BY address, result IN ('right', 'denied')) AS crowd
+            count(*) OVER (PARTITION BY result IN ('right', 'denied'),
+                CASE WHEN result IN ('right', 'denied') THEN user ELSE address END) AS crowd
         FROM attempt)
-    ORDER BY proved, CASE WHEN proved THEN 0 ELSE -crowd END, last LIMIT ?)"""
+    ORDER BY proved, crowd DESC, last LIMIT ?)"""
 
 
 class NotUsable(Exception):

@@ -25,6 +25,8 @@ GATHER = 1.0
 LOOK = 5.0
 """Seconds between two looks at what other processes wrote, where there is a ratchet."""
 PRUNE = 300.0
+SPARE = 10
+"""The file has at most a part of so many more than it may, until what is too much goes."""
 TELL = 60
 """Seconds between two lines in the log that say the same."""
 
@@ -66,6 +68,7 @@ class Keeper:
         self._database: Database | None = None
         self._seen_version = -1
         self._pruned = float("-inf")
+        self._added = 0
         self._told: dict[str, int] = {}
 
     @property
@@ -157,6 +160,7 @@ class Keeper:
         database.renew()
         if batch:
             database.add(batch.rows, batch.seen, batch.resets)
+            self._added += len(batch.rows)
         if batch.dropped:
             self.dropped += batch.dropped
             database.lose("dropped", batch.dropped, now)
@@ -168,8 +172,9 @@ class Keeper:
                 self._seen_version = -1
             if batch.resets:
                 self._seen_version = -1
-        if time.monotonic() - self._pruned > PRUNE:
-            self._pruned = time.monotonic()
+        # In a flood not only now and then, or the file could become many times as large meanwhile.
+        if time.monotonic() - self._pruned > PRUNE or self._added > self._rows / SPARE:
+            self._pruned, self._added = time.monotonic(), 0
             over = database.prune(now, self._keep, self._rows)
             if over:
                 self._warn("audit-pruned", f"more than {self._rows} rows", over)

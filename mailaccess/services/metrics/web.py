@@ -4,6 +4,7 @@ The numbers by HTTP, for this machine only: C{GET /metrics}.
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -12,14 +13,18 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, UNIXServerEndpoint
 from twisted.logger import Logger
+from twisted.protocols.policies import WrappingFactory
 from twisted.web.resource import Resource
-from twisted.web.server import Site
+from twisted.web.server import Request, Site
 
 log = Logger()
 
 SILENCE = 30
 """Seconds after which a connection that says nothing is closed."""
 MODE = 0o660
+MOST = 20
+"""Connections at a time: whoever is on this machine may come, and must not take descriptors away
+from mail."""
 
 
 class Page(Resource):
@@ -43,17 +48,53 @@ class Page(Resource):
         return encode(self._registry)
 
 
+class _Question(Request):
+    """
+    A request without a body. What sends one is left alone, before anything is kept of it.
+    """
+
+    def gotLength(self, length: int | None) -> None:
+        """
+        The header is over; where Twisted would make a file for the body, nothing is made.
+        """
+        self.content = BytesIO()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """
+        A part of the body.
+        """
+        self.loseConnection()  # type: ignore[no-untyped-call]
+
+
 class _QuietSite(Site):
     """
     Keeps no log of who asked.
     """
 
+    noisy = False
+    requestFactory = _Question  # noqa: N815 - the contract of twisted.web
     displayTracebacks = False  # noqa: N815 - the same
 
     def log(self, request: Any) -> None:
         """
         Nothing.
         """
+
+
+class _Few(WrappingFactory):
+    """
+    Lets in so many at a time.
+    """
+
+    noisy = False
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """
+        None if there are enough.
+        """
+        if len(self.protocols) >= MOST:
+            return None
+        return super().buildProtocol(addr)
 
 
 class MetricsServer(Service):
@@ -72,7 +113,8 @@ class MetricsServer(Service):
         self.port: Any = None
         root = Resource()  # type: ignore[no-untyped-call]
         root.putChild(b"metrics", Page(registry))
-        self.site = _QuietSite(root, timeout=SILENCE)  # type: ignore[no-untyped-call]
+        site: Any = _QuietSite(root, timeout=SILENCE)  # type: ignore[no-untyped-call]
+        self.site = _Few(site)  # type: ignore[no-untyped-call]
 
     def _endpoint(self) -> Any:
         if self._listen.startswith("unix:"):

@@ -225,6 +225,14 @@ class Tree:
         """
         Give a small file new content, durably and at once.
         """
+        self.put(name, data, *parts)
+        self.sync(*parts)
+
+    def put(self, name: str, data: bytes, *parts: str) -> None:
+        """
+        The same, for a caller that syncs the directory: until then a power cut may bring back what
+        was there before, whole.
+        """
         with self.open(*parts) as at:
             temporary = f"{name}.{os.getpid()}.{os.urandom(4).hex()}"
             descriptor = self.disk.create(temporary, at)
@@ -239,4 +247,3 @@ class Tree:
                 with contextlib.suppress(OSError):
                     self.disk.unlink(temporary, at)
                 raise
-            self.disk.fsync(at)

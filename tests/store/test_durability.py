@@ -445,7 +445,7 @@ async def test_a_cut_off_list_never_gives_a_uid_twice(site: Site) -> None:
     await _filled_plain(site)
     path = site.maildir() / uidlist.FILE
     lines = path.read_text().splitlines(keepends=True)
-    assert lines[1] == "R 1\n"
+    assert lines[1] == "R 1001\n"
     kept = [line for line in lines if not line.startswith("2 ")]
     path.write_text("".join(kept) + "9 torn line without its e")
     _remove_index(site.maildir())

@@ -40,6 +40,7 @@ from mailaccess.store.maildir.ledger import Delta, Job, Ledger
 from mailaccess.store.maildir.mailbox import MaildirMailbox
 from mailaccess.store.maildir.recall import Recall
 from mailaccess.store.maildir.shared import SharedMailbox
+from mailaccess.store.maildir.strangers import Strangers
 from mailaccess.store.maildir.upload import Upload
 from mailaccess.store.maildir.usage import Usage
 from mailaccess.store.quota import IKeepsToQuota, Quota
@@ -84,6 +85,7 @@ class MaildirAccount:
         self._lock: int | None = None
         self.recall = Recall(os.path.join(path, index.DIRECTORY, derived.FILE))
         self.usage = Usage(self)
+        self.strangers = Strangers(self)
 
     # ---- what its parts use --------------------------------------------------------------------
 
@@ -308,10 +310,16 @@ class MaildirAccount:
         if box is None:
             job = Adopt(directory, self.options.unique_ids)
             box = await self.submit(job)
-            for doubt in job.doubts:
-                told = f"{job.source} in {name}: {doubt}"
-                self.log.warn("{user}: {doubt}", user=self.name, doubt=told)
+            self.tell_doubts(job)
         return box
+
+    def tell_doubts(self, job: Adopt) -> None:
+        """
+        Log what could not be kept of what another server knew.
+        """
+        for doubt in job.doubts:
+            told = f"{job.source} in {names.name_of(job.directory)}: {doubt}"
+            self.log.warn("{user}: {doubt}", user=self.name, doubt=told)
 
     def _there(self, directory: str) -> bool:
         try:
@@ -428,6 +436,9 @@ class MaildirAccount:
         """
         Counts, deliveries included.
         """
+        directory = names.directory_of(name)
+        if directory not in self._places and self._there(directory):
+            await self.strangers.look_at(directory)
         return await counting.status(await self.shared(name))
 
     async def select(self, name: str, read_only: bool = False) -> MaildirMailbox:

@@ -17,7 +17,7 @@ from mailaccess.store.maildir import before, courier, dovecot, uidlist, uniqueid
 from mailaccess.store.maildir.filename import base_of, flags_of, with_flags
 from mailaccess.store.maildir.index import Box
 from mailaccess.store.maildir.ledger import Job, Ledger
-from mailaccess.store.maildir.take import load_keywords, next_validity, write_list
+from mailaccess.store.maildir.take import load_keywords, next_validity
 from mailaccess.store.maildir.uidlist import UidList
 from mailaccess.store.maildir.uniqueids import Pattern
 
@@ -52,17 +52,25 @@ class Adopt(Job):
             listed = uidlist.load(ledger.disk, at)
             if listed is None:
                 listed = before.load(ledger.disk, at, inbox=not self.directory) or before.empty()
-        validity = listed.uid_validity
+        validity, reserved, size = listed.uid_validity, listed.uid_next, -1
         if listed.source != "mailaccess":
             validity = validity or next_validity(ledger)
-            self._take_over(ledger, listed, validity)
+            # With what the first messages will need, so that it is written and synced once.
+            reserved = min(reserved + uidlist.RESERVE, 2**32 - 1)
+            size = self._take_over(ledger, listed, validity, reserved)
+        # For ours, too: who put it there may have died before this.
+        ledger.also_sync(self.directory)
         box = ledger.index.add_box(self.directory, validity, listed.uid_next)
-        box.first_recent = box.uid_next
+        box.first_recent, box.reserved = box.uid_next, reserved
+        ledger.lists[box.token] = size
         box.keywords = load_keywords(ledger.tree, self.directory)
         ledger.index.save(box)
         return box
 
-    def _take_over(self, ledger: Ledger, listed: UidList, validity: int) -> None:
+    def _take_over(self, ledger: Ledger, listed: UidList, validity: int, reserved: int) -> int:
+        """
+        Returns the length of the list of UIDs that is ours.
+        """
         self.source = listed.source
         self.doubts += listed.doubts
         if listed.source == "courier":
@@ -73,8 +81,10 @@ class Adopt(Job):
                 self.doubts.append(f"{bad} unique-ids for POP3 cannot be kept")
             if texts:
                 uniqueids.write(ledger.tree, self.directory, texts)
-        entries = [(uid, base) for base, uid in listed.uids.items()]
-        write_list(ledger.tree, self.directory, validity, listed.uid_next, entries)
+        entries = sorted((uid, base) for base, uid in listed.uids.items())
+        data = uidlist.text_of(validity, reserved, entries)
+        ledger.tree.put(uidlist.FILE, data, self.directory)
+        return len(data)
 
     def _take_keywords(self, ledger: Ledger) -> None:
         """

@@ -306,6 +306,14 @@ class Index:
             return None
         return _box(row)
 
+    def adopted(self) -> set[str]:
+        """
+        Directories of the mailboxes whose messages were taken in.
+        """
+        return {
+            directory for (directory,) in self.run("SELECT directory FROM mailbox WHERE adopted")
+        }
+
     def save(self, box: Box) -> None:
         """
         Write the row of a mailbox.

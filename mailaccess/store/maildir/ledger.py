@@ -117,6 +117,9 @@ class Ledger:
     @ivar damaged: called in the writer thread, with the inode, when the record turned out to be
         damaged, or with 0 if it is not there any more
     @ivar allowance: limits that uploads and copies keep to
+    @ivar lists: lengths of lists of UIDs, as far as they were synced, by token
+    @ivar jobs: how many are in this transaction
+    @ivar validities: UIDVALIDITYs that were durably set apart for this transaction
     """
 
     def __init__(self, tree: Tree, damaged: Callable[[int], None] = lambda _: None) -> None:
@@ -126,10 +129,12 @@ class Ledger:
         self.path = os.path.join(tree.path, index.DIRECTORY, index.FILE)
         self.inode = 0
         self.recovered = False
+        self.jobs = 1
+        self.validities = range(0)
         self._index: Index | None = None
         self.allowance = UNLIMITED
         self._noted = -1
-        self._lists: dict[int, int] = {}
+        self.lists: dict[int, int] = {}
         self._touched: dict[int, _Touched] = {}
         self._also: set[tuple[str, ...]] = set()
         self._files: list[tuple[int, int]] = []
@@ -295,9 +300,9 @@ class Ledger:
         if reserve:
             box.reserved = box.uid_next + uidlist.RESERVE
             lines.append(f"R {box.reserved}\n")
-        known = self._lists.get(box.token, -1)
+        known = self.lists.get(box.token, -1)
         size = uidlist.append(self.tree, box.directory, "".join(lines), reserve, known)
-        self._lists[box.token] = size
+        self.lists[box.token] = size
         if reserve and size > _LONG_LIST:
             self._shorten_list(box, size, lines)
         return range(first, box.uid_next)
@@ -397,6 +402,7 @@ class Ledger:
         self._also.clear()
         self._files.clear()
         self._size_file = None
+        self.jobs, self.validities = len(ready), range(0)
         done: list[int] = []
         try:
             self._begin()
@@ -437,7 +443,7 @@ class Ledger:
         try:
             return step(self)
         except Exception as error:
-            self._lists.clear()
+            self.lists.clear()
             with contextlib.suppress(Exception):
                 job.undo(self)
             return self._reason(error)
@@ -454,7 +460,7 @@ class Ledger:
         return error
 
     def _give_up(self) -> None:
-        self._lists.clear()
+        self.lists.clear()
         self._let_go_of_notes()
         with contextlib.suppress(Exception):
             if self._index is not None:

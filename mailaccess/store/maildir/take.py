@@ -281,13 +281,20 @@ def next_validity(ledger: Ledger) -> int:
     A UIDVALIDITY greater than all that this account ever had, also with Dovecot, kept in a file of
     its own so that it outlives the record; the time, unless the clock went back.
     """
+    row = ledger.index.run("SELECT max(uid_validity) FROM mailbox").fetchone()
+    highest = row[0] or 0
+    if ledger.validities and ledger.validities[0] > highest:
+        value, ledger.validities = ledger.validities[0], ledger.validities[1:]
+        return value
     last = 0
     with ledger.tree.open(index.DIRECTORY) as at, contextlib.suppress(OSError, ValueError):
         last = int(ledger.disk.read(VALIDITY, at, 20))
     if not last:
         with ledger.tree.open() as at:
             last = dovecot.last_validity(ledger.disk, at)
-    row = ledger.index.run("SELECT max(uid_validity) FROM mailbox").fetchone()
-    value = max(int(time.time()), last + 1, (row[0] or 0) + 1) % (2**32 - 1) or 1
-    ledger.tree.replace(VALIDITY, str(value).encode("ascii"), index.DIRECTORY)
+    value = max(int(time.time()), last + 1, highest + 1) % (2**32 - 1) or 1
+    # One for each job of the transaction: the file is written and synced for all of them together.
+    end = min(value + ledger.jobs - 1, 2**32 - 2)
+    ledger.tree.replace(VALIDITY, str(end).encode("ascii"), index.DIRECTORY)
+    ledger.validities = range(value + 1, end + 1)
     return value

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from mailaccess import errors
 from mailaccess.interfaces import Identity
 from mailaccess.store.disk import Disk, Tree
-from mailaccess.store.maildir import maildirsize
+from mailaccess.store.maildir import maildirsize, usage
 from mailaccess.store.maildir.fsck import check, repair
 from mailaccess.store.quota import UNLIMITED, Allowance, Quota, parse
 from tests.store.conftest import Site, message, put
@@ -342,7 +342,20 @@ async def test_lines_that_a_crash_took_are_missed_where_their_messages_level_out
     account = await site.account()
     await put(account, "INBOX", b"x: y\r\n\r\n")
     (site.maildir() / "maildirsize").write_text("1000000S\n900 1\n")
-    # As after a crash: the other process has not closed its record.
+    site.stop()
+    await (await site.account()).quota("INBOX")
+    assert size_file(site) == ["1000000S", f"{'6 1':<13}"]
+
+
+async def test_in_a_large_account_they_are_looked_for_after_a_crash(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DS-02: a process that has not closed its record is what is left of one."""
+    monkeypatch.setattr(usage, "_FEW", 0)
+    limited(site, 1000000)
+    account = await site.account()
+    await put(account, "INBOX", b"x: y\r\n\r\n")
+    (site.maildir() / "maildirsize").write_text("1000000S\n900 1\n")
     await (await site.account()).quota("INBOX")
     assert size_file(site) == ["1000000S", f"{'6 1':<13}"]
 

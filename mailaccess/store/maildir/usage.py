@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 ROOT = "User quota"
 """Name of the only quota root; clients show it to people."""
 
+_FEW = 20_000
+"""Messages whose sizes are added up at the first look: some milliseconds of a thread."""
+
 _LOOK_AGAIN = 60.0
 """Seconds after which an upload has the mailboxes looked at again."""
 
@@ -78,7 +81,8 @@ class Usage:
         """
         Before the record is opened: what stands in its log tells that a process did not end in
         order, or that one is at work. Lines of C{maildirsize} may be lost then, whose messages
-        level out while their octets do not.
+        level out while their octets do not. Where it takes little time this is not asked: whoever
+        looked at the record since has cleared its log.
         """
         with contextlib.suppress(OSError):
             self._lost = os.stat(f"{self._account.ledger.path}-wal").st_size > 0
@@ -142,7 +146,8 @@ class Usage:
                 await account.shared(name)
         with account.reading():
             messages, _ = account.index.used()
-        lost, self._lost = self._lost, False
+        first = self.looked is None
+        lost, self._lost = self._lost or (first and messages <= _FEW), False
         await account.in_thread(keep_size, account.tree, self.allowance, messages, lost)
 
 
@@ -196,8 +201,10 @@ def keep_size(tree: Tree, allowance: Allowance, messages: int, lost: bool = Fals
     @param messages: how many there are
     @param lost: not everything that came and went may be in it
     """
-    if allowance and (
-        lost or maildirsize.has_to_be_counted(maildirsize.read(tree), allowance, messages)
-    ):
-        with contextlib.suppress(OSError):
+    if not allowance:
+        return
+    tally = maildirsize.read(tree)
+    wrong = tally is None or maildirsize.has_to_be_counted(tally, allowance, messages)
+    with contextlib.suppress(OSError):
+        if wrong or (lost and tally is not None and maildirsize.measure(tree)[0] != tally.octets):
             maildirsize.count(tree, allowance)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from keyword import iskeyword
 from typing import Any
 
@@ -23,7 +23,7 @@ from .contradictions import contradictions
 from .kinds import Words, WrongValue, nearest
 from .options import REQUIRED, Declared, Section, sections
 from .problems import Document
-from .settings import Settings
+from .settings import ListenerSettings, Settings
 from .toml_lines import Path, key_lines
 
 
@@ -84,11 +84,38 @@ def read(text: str, name: str, live: Settings | None = None) -> tuple[Document, 
         raise ConfigurationErrors([_not_toml(name, str(error))]) from None
     except RecursionError:
         raise ConfigurationErrors([f"{name}: too many brackets inside one another"]) from None
-    document = Document(name, data, key_lines(text.replace("\r\n", "\n")))
+    borrowed = frozenset() if live is None else frozenset(attrs.fields_dict(Settings)) - {*data}
+    lines = key_lines(text.replace("\r\n", "\n"))
+    document = Document(name, data, lines, borrowed=borrowed - POLICY)
     settings = _read_all(document, live)
+    if live is not None:
+        settings = attrs.evolve(settings, listener=tuple(_as_served(document, settings, live)))
     contradictions(document, settings)
     document.sort()
     return document, settings
+
+
+def _as_served(
+    document: Document, settings: Settings, live: Settings
+) -> Iterator[ListenerSettings]:
+    """
+    The listeners of a shadow policy: they listen nowhere, so where they would is as it is.
+    """
+    served = {each.label: each for each in live.listeners}
+    for position, each in enumerate(settings.listener):
+        there = served.get(each.label) if each.protocol else None
+        if there is None:
+            yield each
+            continue
+        said = document.value(("listener", position, "tls")) is not None
+        yield attrs.evolve(
+            each,
+            address=there.address,
+            port=there.port,
+            socket_mode=there.socket_mode,
+            socket_group=there.socket_group,
+            tls=each.tls if said else there.tls,
+        )
 
 
 def _not_toml(name: str, message: str) -> str:

@@ -21,6 +21,7 @@ class Document:
     Values with their lines, and a list of problems to add to.
 
     @ivar secret: options whose values are not shown
+    @ivar borrowed: tables that are another file's, whose problems are none of this one
     """
 
     name: str
@@ -28,6 +29,7 @@ class Document:
     lines: Mapping[Path, int]
     found: list[tuple[int, str]] = attrs.field(factory=list)
     secret: set[Path] = attrs.field(factory=set)
+    borrowed: frozenset[str] = frozenset()
 
     def line(self, path: Path) -> int:
         """
@@ -64,6 +66,8 @@ class Document:
 
         @param text: C{what is wrong; what to do}
         """
+        if path and path[0] in self.borrowed:
+            return
         self.found.append((self.line(path), f"{self.place(path)}: {self._shown(path)}: {text}"))
 
     def note(self, path: Path, text: str) -> None:

@@ -18,8 +18,12 @@ from twisted.internet.task import deferLater
 
 from mailaccess.interfaces import Identity
 from mailaccess.store.accounts import MaildirAccounts
+from mailaccess.store.branch import Namespace
 from mailaccess.store.disk import Disk
+from mailaccess.store.namespaces import NamespaceAccounts
 from mailaccess.store.options import StoreOptions
+from mailaccess.store.rightsfile import ForAll
+from mailaccess.testing.memory import MemoryAccounts
 
 _numbers = itertools.count(1)
 
@@ -160,3 +164,25 @@ def site(
         made.stop()
 
     on_reactor(stop)
+
+
+@pytest.fixture(params=["maildir", "namespaces", "memory"])
+def stores(request: pytest.FixtureRequest, site: Site) -> Any:
+    """
+    Two stores that keep the same mail.
+    """
+    if request.param == "memory":
+        one = MemoryAccounts()
+        return one, one
+    if request.param == "namespaces":
+        public = Namespace("Public/", str(site.root / "public"), ForAll.of("Public/", "lrs"))
+        return tuple(NamespaceAccounts(site.accounts(), [public]) for _ in "12")
+    return site.accounts(), site.accounts()
+
+
+async def both(stores: Any) -> tuple[Any, Any]:
+    """
+    An account of each of two stores that keep the same mail.
+    """
+    one, two = stores
+    return await one.account(Identity("amy")), await two.account(Identity("amy"))

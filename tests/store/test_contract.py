@@ -1,13 +1,12 @@
 """
 What every store must do, whatever it keeps mail in: L{mailaccess.interfaces} as tests.
 
-Another back end is added to C{account_pair}: two accounts of the same user, which in the Maildir
-store belong to two stores over the same files, as in two processes.
+Another back end is added to the fixture C{stores}: two stores that keep the same mail, in the
+Maildir store over the same files, as in two processes.
 """
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
 import pytest
@@ -22,43 +21,18 @@ from mailaccess.interfaces import (
     SEEN,
     IAccount,
     IAccounts,
-    Identity,
     IMailbox,
     IMovesMessages,
     IUpload,
 )
-from mailaccess.store import query as q
-from mailaccess.store.branch import Namespace
-from mailaccess.store.namespaces import NamespaceAccounts
-from mailaccess.store.rightsfile import ForAll
-from mailaccess.testing.memory import MemoryAccounts
 
-from .conftest import Site, message, put, until
+from .conftest import both, message, put, until
 
 MANY = 300
 
 
-@pytest.fixture(params=["maildir", "namespaces", "memory"])
-def stores(request: pytest.FixtureRequest, site: Site) -> Any:
-    """
-    Two stores that keep the same mail.
-    """
-    if request.param == "memory":
-        one = MemoryAccounts()
-        return one, one
-    if request.param == "namespaces":
-        public = Namespace("Public/", str(site.root / "public"), ForAll.of("Public/", "lrs"))
-        return tuple(NamespaceAccounts(site.accounts(), [public]) for _ in "12")
-    return site.accounts(), site.accounts()
-
-
-async def _both(stores: Any) -> tuple[Any, Any]:
-    one, two = stores
-    return await one.account(Identity("amy")), await two.account(Identity("amy"))
-
-
 async def test_all_objects_provide_what_they_promise(stores: Any) -> None:
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     assert verifyObject(IAccounts, stores[0])
     assert verifyObject(IAccount, account)
     mailbox = await account.select("INBOX")
@@ -69,7 +43,7 @@ async def test_all_objects_provide_what_they_promise(stores: Any) -> None:
 
 
 async def test_a_new_account_has_an_empty_inbox(stores: Any) -> None:
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     assert [info.name for info in await account.mailboxes()] == ["INBOX"]
     mailbox = await account.select("INBOX")
     assert mailbox.name == "INBOX"
@@ -78,7 +52,7 @@ async def test_a_new_account_has_an_empty_inbox(stores: Any) -> None:
 
 
 async def test_what_is_uploaded_comes_back_octet_for_octet(stores: Any) -> None:
-    account, other = await _both(stores)
+    account, other = await both(stores)
     odd = b"Subject: x\r\n\r\nbare \r inside\r\n\0 and \xff\r\nno end"
     uids = await put(account, "INBOX", message("one"), odd, flags=["\\Seen", "$Work"], date=1234567)
     for each in (account, other):
@@ -93,7 +67,7 @@ async def test_what_is_uploaded_comes_back_octet_for_octet(stores: Any) -> None:
 
 
 async def test_uids_ascend_and_are_never_given_twice(stores: Any) -> None:
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     first = await put(account, "INBOX", message("a"), message("b"))
     mailbox = await account.select("INBOX")
     await mailbox.remove(first)
@@ -105,7 +79,7 @@ async def test_uids_ascend_and_are_never_given_twice(stores: Any) -> None:
 
 
 async def test_an_upload_of_several_is_all_or_none(stores: Any) -> None:
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     upload = await account.upload("INBOX")
     upload.begin(3, (), None)
     upload.write(b"a\r\n")
@@ -117,7 +91,7 @@ async def test_an_upload_of_several_is_all_or_none(stores: Any) -> None:
 
 
 async def test_upload_into_a_missing_mailbox_says_so(stores: Any) -> None:
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     with pytest.raises(errors.NoSuchMailbox):
         await account.upload("Missing")
     with pytest.raises(errors.NoSuchMailbox):
@@ -127,7 +101,7 @@ async def test_upload_into_a_missing_mailbox_says_so(stores: Any) -> None:
 
 
 async def test_other_sessions_are_told_of_arrivals_once(stores: Any) -> None:
-    account, other = await _both(stores)
+    account, other = await both(stores)
     watching = await other.select("INBOX")
     await put(account, "INBOX", message("a"), message("b"))
     assert watching.pending(False)
@@ -139,7 +113,7 @@ async def test_other_sessions_are_told_of_arrivals_once(stores: Any) -> None:
 
 
 async def test_other_sessions_are_told_of_flags_and_the_own_is_not(stores: Any) -> None:
-    account, other = await _both(stores)
+    account, other = await both(stores)
     uids = await put(account, "INBOX", message("a"), message("b"))
     mine, theirs = await account.select("INBOX"), await other.select("INBOX")
     stored = await mine.store(uids[1:], "add", ["\\Flagged"])
@@ -151,7 +125,7 @@ async def test_other_sessions_are_told_of_flags_and_the_own_is_not(stores: Any) 
 
 
 async def test_flags_are_added_removed_and_set(stores: Any) -> None:
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     uids = await put(account, "INBOX", message("a"), flags=["\\Seen"])
     mailbox = await account.select("INBOX")
     await mailbox.store(uids, "add", ["\\answered"])
@@ -165,7 +139,7 @@ async def test_flags_are_added_removed_and_set(stores: Any) -> None:
 
 
 async def test_a_new_keyword_is_reported_and_its_case_does_not_matter(stores: Any) -> None:
-    account, other = await _both(stores)
+    account, other = await both(stores)
     uids = await put(account, "INBOX", message("a"), message("b"))
     mine, theirs = await account.select("INBOX"), await other.select("INBOX")
     await mine.store(uids[:1], "add", ["$Label"])
@@ -177,7 +151,7 @@ async def test_a_new_keyword_is_reported_and_its_case_does_not_matter(stores: An
 
 
 async def test_keywords_are_limited(stores: Any) -> None:
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     uids = await put(account, "INBOX", message("a"))
     mailbox = await account.select("INBOX")
     with pytest.raises(errors.LimitReached):
@@ -186,7 +160,7 @@ async def test_keywords_are_limited(stores: Any) -> None:
 
 
 async def test_a_conditional_store_leaves_alone_what_changed(stores: Any) -> None:
-    account, other = await _both(stores)
+    account, other = await both(stores)
     uids = await put(account, "INBOX", message("a"), message("b"))
     mine, theirs = await account.select("INBOX"), await other.select("INBOX")
     known = mine.highest_modseq
@@ -199,7 +173,7 @@ async def test_a_conditional_store_leaves_alone_what_changed(stores: Any) -> Non
 
 
 async def test_modseqs_grow_with_every_change(stores: Any) -> None:
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     uids = await put(account, "INBOX", message("a"), message("b"))
     mailbox = await account.select("INBOX")
     seen = [mailbox.highest_modseq]
@@ -215,7 +189,7 @@ async def test_modseqs_grow_with_every_change(stores: Any) -> None:
 
 
 async def test_expunge_removes_what_is_deleted_and_nothing_else(stores: Any) -> None:
-    account, other = await _both(stores)
+    account, other = await both(stores)
     uids = await put(account, "INBOX", *(message(str(number)) for number in range(5)))
     mine, theirs = await account.select("INBOX"), await other.select("INBOX")
     await mine.store([uids[1], uids[3], uids[4]], "add", ["\\Deleted"])
@@ -234,7 +208,7 @@ async def test_expunge_removes_what_is_deleted_and_nothing_else(stores: Any) -> 
 
 
 async def test_expunged_messages_keep_their_rows_until_they_may_be_reported(stores: Any) -> None:
-    account, other = await _both(stores)
+    account, other = await both(stores)
     uids = await put(account, "INBOX", message("a"), message("b"), message("c"))
     mine, theirs = await account.select("INBOX"), await other.select("INBOX")
     await mine.remove(uids[:1])
@@ -255,7 +229,7 @@ async def test_expunged_messages_keep_their_rows_until_they_may_be_reported(stor
 
 
 async def test_a_store_on_messages_that_others_removed_says_so(stores: Any) -> None:
-    account, other = await _both(stores)
+    account, other = await both(stores)
     uids = await put(account, "INBOX", message("a"), message("b"))
     mine, theirs = await account.select("INBOX"), await other.select("INBOX")
     await theirs.remove(uids[:1])
@@ -265,7 +239,7 @@ async def test_a_store_on_messages_that_others_removed_says_so(stores: Any) -> N
 
 
 async def test_a_read_only_session_changes_nothing(stores: Any) -> None:
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     uids = await put(account, "INBOX", message("a"))
     mailbox = await account.select("INBOX", read_only=True)
     assert mailbox.read_only
@@ -280,7 +254,7 @@ async def test_a_read_only_session_changes_nothing(stores: Any) -> None:
 
 
 async def test_recent_belongs_to_the_first_session_that_may_write(stores: Any) -> None:
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     uids = await put(account, "INBOX", message("a"))
     looking = await account.select("INBOX", read_only=True)
     assert looking.recent == 1
@@ -298,7 +272,7 @@ async def test_recent_belongs_to_the_first_session_that_may_write(stores: Any) -
 
 
 async def test_a_copy_takes_flags_keywords_and_date_along(stores: Any) -> None:
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     await account.create("Work")
     await put(account, "Work", message("x"), flags=["other"])
     uids = await put(account, "INBOX", message("a"), message("b"), flags=["$A", "\\Seen"], date=77)
@@ -318,7 +292,7 @@ async def test_a_copy_takes_flags_keywords_and_date_along(stores: Any) -> None:
 
 
 async def test_a_copy_into_the_same_mailbox_arrives_there(stores: Any) -> None:
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     uids = await put(account, "INBOX", message("a"))
     mailbox = await account.select("INBOX")
     await mailbox.copy(uids, "INBOX")
@@ -326,7 +300,7 @@ async def test_a_copy_into_the_same_mailbox_arrives_there(stores: Any) -> None:
 
 
 async def test_a_move_leaves_nothing_behind(stores: Any) -> None:
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     await account.create("Done")
     uids = await put(account, "INBOX", message("a"), message("b"), flags=["\\Flagged"])
     mailbox = await account.select("INBOX")
@@ -343,7 +317,7 @@ async def test_a_move_leaves_nothing_behind(stores: Any) -> None:
 
 
 async def test_status_counts_without_opening(stores: Any) -> None:
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     await put(account, "INBOX", message("a"), flags=["\\Seen"])
     await put(account, "INBOX", message("bb"), flags=["\\Deleted"])
     status = await account.status("INBOX")
@@ -356,7 +330,7 @@ async def test_status_counts_without_opening(stores: Any) -> None:
 
 
 async def test_mailboxes_are_made_listed_renamed_and_removed(stores: Any) -> None:
-    account, other = await _both(stores)
+    account, other = await both(stores)
     await account.create("Work")
     await account.create("Work/2024")
     await account.create("Work/2024/May")
@@ -401,7 +375,7 @@ async def test_mailboxes_are_made_listed_renamed_and_removed(stores: Any) -> Non
 
 
 async def test_renaming_inbox_moves_its_messages(stores: Any) -> None:
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     await put(account, "INBOX", message("a"), message("b"))
     await account.rename("INBOX", "Old")
     assert (await account.status("INBOX")).messages == 0
@@ -412,7 +386,7 @@ async def test_a_mailbox_made_again_has_a_greater_uidvalidity(stores: Any) -> No
     """
     DS-04.
     """
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     await account.create("A")
     first = (await account.status("A")).uid_validity
     await account.delete("A")
@@ -421,7 +395,7 @@ async def test_a_mailbox_made_again_has_a_greater_uidvalidity(stores: Any) -> No
 
 
 async def test_subscriptions_outlive_mailboxes(stores: Any) -> None:
-    account, other = await _both(stores)
+    account, other = await both(stores)
     await account.create("A/b")
     await account.subscribe("A/b")
     await account.subscribe("Gone")
@@ -443,13 +417,13 @@ async def test_impossible_names_are_refused(stores: Any, name: str) -> None:
     """
     PATH-01.
     """
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     with pytest.raises(errors.Refused):
         await account.create(name)
 
 
 async def test_one_pop3_session_at_a_time(stores: Any) -> None:
-    account, other = await _both(stores)
+    account, other = await both(stores)
     release = await account.lock_maildrop()
     with pytest.raises(errors.InUse):
         await other.lock_maildrop()
@@ -461,7 +435,7 @@ async def test_one_pop3_session_at_a_time(stores: Any) -> None:
 
 
 async def test_a_watcher_is_called_when_others_change_something(stores: Any) -> None:
-    account, other = await _both(stores)
+    account, other = await both(stores)
     watching = await other.select("INBOX")
     called: list[int] = []
     end = watching.watch(lambda: called.append(1))
@@ -481,7 +455,7 @@ async def test_a_watcher_is_called_when_others_change_something(stores: Any) -> 
 
 
 async def test_structure_and_headers_are_those_of_the_message(stores: Any) -> None:
-    account, _ = await _both(stores)
+    account, _ = await both(stores)
     uids = await put(account, "INBOX", message("one"), message("two", "x" * 40000))
     mailbox = await account.select("INBOX")
     for _ in range(2):
@@ -495,63 +469,3 @@ async def test_structure_and_headers_are_those_of_the_message(stores: Any) -> No
     bare = [b"Subject: no body\r\n", b"Subject: no line end", b""]
     uids = await put(account, "INBOX", *bare)
     assert await (await account.select("INBOX")).headers(uids) == bare
-
-
-DAY = datetime.date(2024, 5, 6)
-NOON = int(datetime.datetime(2024, 5, 6, 12, tzinfo=datetime.UTC).timestamp())
-
-SEARCHES: list[tuple[q.Query, list[int]]] = [
-    (q.All(), [1, 2, 3]),
-    (q.And([]), [1, 2, 3]),
-    (q.Flag("\\Seen"), [1]),
-    (q.Flag("\\seen", False), [2, 3]),
-    (q.Flag("$key"), [2]),
-    (q.Flag("$nobody", False), [1, 2, 3]),
-    (q.Flag("\\Recent"), [1, 2, 3]),
-    (q.Rows([(1, 3)]), [2, 3]),
-    (q.Rows([(0, 1), (2, 9)]), [1, 3]),
-    (q.Uids([(2, 2), (3, 4000000000)]), [2, 3]),
-    (q.Since(DAY), [2, 3]),
-    (q.Before(DAY), [1]),
-    (q.On(DAY), [2]),
-    (q.On(datetime.date(2020, 2, 3), internal=False), [1]),
-    (q.Since(datetime.date(2020, 2, 3), internal=False), [1]),
-    (q.Before(datetime.date(2020, 2, 3), internal=False), []),
-    (q.Older(10**8), []),
-    (q.Larger(1000), [3]),
-    (q.Smaller(1000), [1, 2]),
-    (q.Modseq(1), [1, 2, 3]),
-    (q.Header("subject", "GRÖSSE"), [1]),
-    (q.Header("Subject", ""), [1, 2, 3]),
-    (q.Header("x-none", ""), []),
-    (q.Body("needle"), [2]),
-    (q.Body("subject"), []),
-    (q.Text("subject"), [1, 2, 3]),
-    (q.Not(q.Text("needle")), [1, 3]),
-    (q.Or(q.Body("NEEDLE"), q.Larger(1000)), [2, 3]),
-    (q.And([q.Not(q.Flag("\\Seen")), q.Not(q.Body("needle"))]), [3]),
-    (q.Or(q.And([q.Body("needle"), q.Flag("\\Seen")]), q.Not(q.Header("Date", ""))), [2, 3]),
-    (q.Not(q.Not(q.Or(q.Header("From", "bob"), q.Body("nothing")))), [1]),
-]
-
-
-@pytest.mark.parametrize(("query", "expected"), SEARCHES, ids=[str(each[0]) for each in SEARCHES])
-async def test_search(stores: Any, query: q.Query, expected: list[int]) -> None:
-    account, _ = await _both(stores)
-    first = (
-        b"Subject: =?utf-8?q?Gr=C3=B6=C3=9Fe?=\r\nFrom: Bob <b@example.org>\r\n"
-        b"Date: Mon, 3 Feb 2020 10:00:00 +0000\r\n\r\nx\r\n"
-    )
-    await put(account, "INBOX", first, flags=["\\Seen"], date=NOON - 86400)
-    await put(account, "INBOX", message("two", "a NEEDLE here"), flags=["$Key"], date=NOON)
-    await put(account, "INBOX", message("three", "y" * 1000), date=NOON + 86400)
-    mailbox = await account.select("INBOX")
-    assert list(await mailbox.search(query)) == expected
-
-
-async def test_too_complex_a_search_is_refused(stores: Any) -> None:
-    account, _ = await _both(stores)
-    await put(account, "INBOX", message("a"))
-    mailbox = await account.select("INBOX")
-    with pytest.raises(errors.LimitReached):
-        await mailbox.search(q.And([q.All()] * (q.MAX_NODES + 1)))

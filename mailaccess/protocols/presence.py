@@ -48,6 +48,7 @@ def presence(connection: MailConnection) -> Presence | None:
         return None
     link, identity = connection.link, visit.user.identity
     now = connection.clock.seconds()
+    seconds = max(0, int(now - connection.entered))
     return Presence(
         session=connection.number,
         user=identity.name,
@@ -59,7 +60,8 @@ def presence(connection: MailConnection) -> Presence | None:
         mechanism=visit.mechanism.name,
         client=connection.client_name,
         mailbox=connection.mailbox_name,
-        seconds=max(0, int(now - connection.entered)),
-        # Looked at once a second; what came since the last look counts as now.
-        idle=max(0, int(connection.pulse.now - connection.tick)),
+        seconds=seconds,
+        # Looked at once a second; what came since the last look counts as now. The last word may be
+        # the login itself, which was heard before it had succeeded.
+        idle=min(seconds, max(0, int(connection.pulse.now - connection.tick))),
     )

@@ -114,6 +114,13 @@ def _lacking(
             "which needs passwords that can be recovered; add clear_text = true to the [[users]]"
             " whose file has {PLAIN} entries",
         )
+    if all(getattr(each, "check", "hash") != "hash" for each in settings.users):
+        for name in (each for each in MECHANISMS if each.startswith("SCRAM-")):
+            yield (
+                name,
+                'which needs keys, and no directory here shows them; write check = "hash" where'
+                " userPassword has {SCRAM-SHA-256} values, or remove it",
+            )
     if not (settings.login.token_keys or settings.login.token_introspection):
         for name in ("OAUTHBEARER", "XOAUTH2"):
             yield (

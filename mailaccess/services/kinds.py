@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from difflib import get_close_matches
 from string import Formatter
@@ -183,10 +183,13 @@ class UniqueIdFormat:
 class Words:
     """
     Strings; one alone need not be an array. With C{choices}, only those.
+
+    @ivar gone: what to say of words that others know and we do not
     """
 
     choices: tuple[str, ...] = ()
     what: str = "array of strings"
+    gone: Mapping[str, str] = attrs.field(factory=dict)
 
     @property
     def title(self) -> str:
@@ -199,6 +202,9 @@ class Words:
             value = [value]
         if not isinstance(value, list | tuple):
             raise _wrong_type(value, "an array of strings")
+        for each in value:
+            if isinstance(each, str) and each in self.gone:
+                raise WrongValue(f'has "{each}", {self.gone[each]}')
         return tuple(Text(self.choices).read(each) for each in value)
 
 

@@ -51,6 +51,10 @@ STANDARD_PORTS: Mapping[tuple[str, bool], int] = {
 CLEARTEXT = ("refuse", "report", "allow")
 TLS_VERSIONS = ("1.2", "1.3")
 MECHANISM_NAMES = (*MECHANISMS, "LOGIN command", "USER", "APOP")
+_GONE = {
+    "DIGEST-MD5": "which is historic (RFC 6331) and not here: its hash is as good as a password to"
+    " whoever reads it, and clients disagree about it; write SCRAM-SHA-256, or remove it"
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -183,7 +187,7 @@ class ListenerSettings:
         "rules for users may open what `cleartext`, `minimum_layer` and `minimum_tls` refuse",
     )
     mechanisms: tuple[str, ...] = option(
-        Words(MECHANISM_NAMES),
+        Words(MECHANISM_NAMES, gone=_GONE),
         [],
         "ways to log in; empty for all but APOP, CRAM-MD5 and ANONYMOUS, and SCRAM only if every"
         " user has its keys",
@@ -255,7 +259,9 @@ class RuleSettings:
         Text(TLS_VERSIONS), "", "any login needs TLS of this version, or a newer one"
     )
     mechanisms: tuple[str, ...] = option(
-        Words(MECHANISM_NAMES), [], "the only ways to log in; empty for those of the listener"
+        Words(MECHANISM_NAMES, gone=_GONE),
+        [],
+        "the only ways to log in; empty for those of the listener",
     )
     client_certificate: str = option(
         Text(("no", "require")), "no", "`require`: any login needs one"

@@ -14,6 +14,7 @@ import socket
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,10 @@ import pytest
 from mailaccess.auth.passwords import make
 from mailaccess.cli import main
 from mailaccess.errors import ConfigurationErrors
+from mailaccess.interfaces import Identity
+from mailaccess.policy.link import Layer, Link
+from mailaccess.policy.mechanism import PLAIN
+from mailaccess.protocols.presence import presence
 from mailaccess.services.check import check
 from mailaccess.services.config import parse
 from mailaccess.services.control.asking import NoAnswer, ask
@@ -289,6 +294,26 @@ def test_who_is_there(site: Site, printed: Printed) -> None:
     assert len(lines) == 2
     client.logout()
     drop.quit()
+
+
+def test_nobody_is_silent_for_longer_than_there() -> None:
+    """A login that takes long was heard before the session began."""
+    identity = Identity("amy")
+    connection: Any = SimpleNamespace(
+        visit=SimpleNamespace(user=SimpleNamespace(identity=identity), mechanism=PLAIN),
+        link=Link("imap", Layer.NONE, peer="192.0.2.1"),
+        entrance=SimpleNamespace(service="imap"),
+        clock=SimpleNamespace(seconds=lambda: 103.0),
+        pulse=SimpleNamespace(now=103.0),
+        entered=101.0,
+        tick=90.0,
+        number="1",
+        client_name="",
+        mailbox_name="",
+    )
+    there = presence(connection)
+    assert there is not None
+    assert (there.seconds, there.idle) == (2, 2)
 
 
 def test_a_session_in_idle_is_ended(site: Site, printed: Printed) -> None:

@@ -59,7 +59,7 @@ WRONG = {
         "needs token_issuer",
     ),
     "APOP for IMAP": (IMAP + 'mechanisms = ["APOP"]\n', "which imap does not have"),
-    "DIGEST-MD5": (IMAP + 'mechanisms = ["DIGEST-MD5"]\n', "is not known"),
+    "DIGEST-MD5": (IMAP + 'mechanisms = ["DIGEST-MD5"]\n', "RFC 6331.*write SCRAM-SHA-256"),
 }
 
 
@@ -113,3 +113,19 @@ def test_invented_salts_outlive_a_restart(tmp_path: Any) -> None:
     assert len(salts[0]) == 16
     other = proofs_of(settings, None).inventor
     assert other.keys("nobody", "SCRAM-SHA-256", (16, 4096)).salt != salts[0]
+
+
+@pytest.mark.parametrize("check", ["search", "hash"])
+def test_scram_needs_somebody_with_keys(check: str) -> None:
+    """SASL-04: a listener with nothing else would let nobody in, without a word."""
+    site = (
+        '[mail]\nhome = "/srv/mail/{user}"\n[tls]\ncertificate = "/etc/ssl/mail.pem"\n'
+        '[[users]]\ntype = "ldap"\nuri = "ldaps://ldap.example.org"\nbase = "dc=x"\n'
+        f'bind_dn = "cn=x"\nbind_password_file = "/x"\ncheck = "{check}"\n'
+        '[[listener]]\nprotocol = "imap"\nmechanisms = ["SCRAM-SHA-256"]\n'
+    )
+    if check == "hash":
+        parse(site)
+    else:
+        with pytest.raises(ConfigurationErrors, match='check = "hash"'):
+            parse(site)

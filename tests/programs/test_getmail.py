@@ -29,8 +29,23 @@ def rc(desk: Desk, kind: str, listener: str, destination: str, options: str = ""
     )
 
 
+PATIENT = """
+import os
+from getmailcore.baseclasses import ForkingBase
+ForkingBase._prepare_child = lambda self: None
+ForkingBase._wait_for_child = lambda self, child: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+"""
+getmail writes each message in a child, and waits for a signal to tell that it ended; if it ends
+before getmail waits, as on a busy machine, getmail waits for a minute and gives up. So here it asks
+for the child itself.
+"""
+
+
 def run(desk: Desk, config: Path) -> None:
-    desk.run("getmail", f"--getmaildir={desk.home}", f"--rcfile={config}")
+    desk.write("sitecustomize.py", PATIENT)
+    command = ("getmail", f"--getmaildir={desk.home}", f"--rcfile={config}")
+    desk.run("env", f"PYTHONPATH={desk.home}", *command)
 
 
 def written(data: bytes) -> bytes:

@@ -7,10 +7,14 @@ mean one mailbox (PAR-11).
 
 from __future__ import annotations
 
+import codecs
 import re
 from binascii import Error, a2b_base64, b2a_base64
 
 from mailaccess.errors import BadSyntax
+
+# Found at its first use otherwise, by then perhaps as a user who may not read what Python is in.
+codecs.lookup("utf-16-be")
 
 _PLAIN = re.compile(rb"[\x20-\x25\x27-\x7e]*")
 _SHIFTED = re.compile(rb"&([A-Za-z0-9+,]*)-")

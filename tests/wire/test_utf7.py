@@ -4,6 +4,9 @@ Modified UTF-7: one name, one encoding.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -87,3 +90,9 @@ def test_no_two_encodings_mean_one_name(wire: bytes) -> None:
     except BadSyntax:
         return
     assert utf7.encode(name) == wire
+
+
+def test_nothing_is_loaded_later() -> None:
+    """PATH-05: by then the process is somebody who may not read what Python is in."""
+    code = "import sys, mailaccess.wire.utf7; sys.exit('encodings.utf_16_be' not in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

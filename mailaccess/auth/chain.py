@@ -108,24 +108,12 @@ class CheckerChain:
         """
         What the first source that knows the name says of it.
         """
-        unavailable = False
-        for entry in self.checkers:
-            if not IKnowsPeople.providedBy(entry.checker):
-                continue
-            try:
-                found: Mapping[str, str] | None = await entry.checker.attributes(name)
-            except CancelledError:
-                raise
-            except Exception as error:
-                self._broken(entry, error)
-                unavailable = True
-                continue
-            if found is not None:
-                return found
-        if unavailable:
-            # It might have said that this person's password must not cross in the clear.
-            raise DirectoryUnavailable(detail="not every source could be asked")
-        return None
+        # A source that is away might have said that this person's password must not cross in the
+        # clear, so it is not passed over silently.
+        found: Mapping[str, str] | None = await self._first(
+            IKnowsPeople, lambda checker: checker.attributes(name)
+        )
+        return found
 
     async def recoverable(self, name: str) -> tuple[Identity, bytes] | None:
         """

@@ -11,7 +11,7 @@ from zope.interface import implementer
 from ...policy.link import Link
 from ...policy.mechanism import Exposes, Mechanism, Needs
 from ..interfaces import IAnonymousLogin
-from .base import NO_CHANNEL, Challenge, Channel, Done, Failed, SASLMechanism, Step
+from .base import NO_CHANNEL, Channel, Done, Failed, OneMessage, SASLMechanism, Step
 
 ANONYMOUS = Mechanism(
     "ANONYMOUS",
@@ -40,26 +40,16 @@ class AnonymousLogin:
     session: str = ""
 
 
-@attrs.define
-class AnonymousExchange:
+class AnonymousExchange(OneMessage):
     """
-    One message, which may be empty.
+    The trace, which may be empty.
     """
 
-    known_name: str | None = attrs.field(default=None, init=False)
-    _state: str = attrs.field(default="fresh", init=False)
-
-    def step(self, response: bytes | None) -> Step:
+    def read(self, message: bytes) -> Step:
         """
-        An empty challenge, then the message.
+        Whatever it is, if it is short.
         """
-        state, self._state = self._state, "over"
-        if state == "fresh" and response is None:
-            self._state = "asked"
-            return Challenge(b"")
-        if response is None or state == "over" or len(response) > _MOST:
-            return Failed()
-        return Done("anonymous", AnonymousLogin)
+        return Done("anonymous", AnonymousLogin) if len(message) <= _MOST else Failed()
 
 
 def _start(channel: Channel = NO_CHANNEL) -> AnonymousExchange:

@@ -165,6 +165,34 @@ class Exchange(Protocol):
         """
 
 
+@attrs.define
+class OneMessage:
+    """
+    An exchange in which the client says everything at once, with the command or when it is asked.
+    """
+
+    known_name: str | None = attrs.field(default=None, init=False)
+    _state: str = attrs.field(default="fresh", init=False)
+
+    def step(self, response: bytes | None) -> Step:
+        """
+        An empty challenge, then the message.
+        """
+        state, self._state = self._state, "over"
+        if state == "fresh" and response is None:
+            self._state = "asked"
+            return Challenge(b"")
+        if response is None or state == "over":
+            return Failed()
+        return self.read(response)
+
+    def read(self, message: bytes) -> Step:
+        """
+        What it comes to.
+        """
+        raise NotImplementedError
+
+
 @attrs.frozen
 class SASLMechanism:
     """

@@ -12,7 +12,7 @@ from ...policy.link import Link
 from ...policy.mechanism import Exposes, Mechanism, Needs
 from ..interfaces import ICertificateLogin
 from ..names import BadName, decode_name
-from .base import NO_CHANNEL, Challenge, Channel, Done, Failed, SASLMechanism, Step
+from .base import NO_CHANNEL, Challenge, Channel, Done, Failed, OneMessage, SASLMechanism, Step
 
 EXTERNAL = Mechanism("EXTERNAL", Exposes.NOTHING, initial=True, needs=Needs.CERTIFICATE)
 
@@ -34,30 +34,30 @@ class CertificateLogin:
 
 
 @attrs.define
-class ExternalExchange:
+class ExternalExchange(OneMessage):
     """
-    One message: who to act as, or nothing.
+    Who to act as, or nothing.
     """
 
     channel: Channel = NO_CHANNEL
-    known_name: str | None = attrs.field(default=None, init=False)
-    _state: str = attrs.field(default="fresh", init=False)
 
     def step(self, response: bytes | None) -> Step:
         """
-        An empty challenge, then the message.
+        As L{OneMessage.step}; who it is stands in the certificate.
         """
-        state, self._state = self._state, "over"
-        if state == "fresh" and response is None:
-            self._state = "asked"
+        step = OneMessage.step(self, response)
+        if isinstance(step, Challenge):
             self.known_name = self.channel.holder or None
-            return Challenge(b"")
-        if response is None or state == "over":
-            return Failed()
+        return step
+
+    def read(self, message: bytes) -> Step:
+        """
+        A claim to act as somebody.
+        """
         if not self.channel.holder:
             return Failed(detail="the certificate is for no user")
         try:
-            authorization = decode_name(response) if response else ""
+            authorization = decode_name(message) if message else ""
         except BadName as bad:
             return Failed(detail=str(bad))
         return Done(self.channel.holder, CertificateLogin, authorization)

@@ -138,13 +138,13 @@ class _Case:
 
 
 @implementer(ICredentialsChecker)
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class GuardedChecker:
     """
     The credentials checker to register with a portal, and the one to ask before asking for a
     password.
 
-    @ivar policy: the TLS policy
+    @ivar policy: the TLS policy; may be replaced by another one at any time
     @ivar checker: an L{IChecksPasswords<mailaccess.interfaces.IChecksPasswords>}; policy attributes
         of people are known if it is an L{IKnowsPeople} as well
     @ivar gate: the account gate

@@ -22,9 +22,9 @@ def _run(chosen: Namespace) -> int:
 
 command = Command(
     "reload",
-    "have the running server read its certificates again",
-    "Have the running server read its certificates again, forget remembered passwords and open its"
-    " log file anew, as on SIGHUP. No session ends.",
+    "have the running server read its certificates and its policy again",
+    "Have the running server read its certificates and the policy of its configuration again, forget"
+    " remembered passwords and open its log file anew, as on SIGHUP. No session ends.",
     _arguments,
     _run,
 )

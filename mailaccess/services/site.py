@@ -49,13 +49,14 @@ from .metrics.looking import look
 from .metrics.numbers import Numbers
 from .metrics.web import MetricsServer
 from .namespaces import with_namespaces
-from .policies import policy_of
+from .policies import policy_of, private_layers
 from .process import MayNotRun, become, check_may_serve, harden
 from .quotas import NO_QUOTAS, Quotas
 from .reach import out_of_reach
 from .realm import MailRealm
 from .recheck import Looks, Rechecking
 from .reload import Reloading
+from .renewal import PolicyRenewal
 from .settings import MailSettings, Settings
 from .sockets import CannotListen, Inherited
 from .sources import Sources
@@ -113,9 +114,12 @@ class MailService(MultiService):
         accounts: IAccounts | None = None,
         inherited: Inherited | None = None,
         log_writer: LogWriter | None = None,
+        read: Callable[[], Settings] | None = None,
     ) -> None:
         """
         @param accounts: the store; Maildirs as C{[mail]} says if None
+        @param read: reads the configuration again, in a thread, for a new policy on SIGHUP; None
+            for a policy that stays
         @raise mailaccess.services.certificates.BrokenCertificates: they cannot be used
         """
         super().__init__()  # type: ignore[no-untyped-call]
@@ -188,8 +192,11 @@ class MailService(MultiService):
                 inherited=inherited,
             )
             listener.setServiceParent(self.listeners)  # type: ignore[no-untyped-call]
-        hangup = [log_writer.reopen] if log_writer is not None else []
-        hangup += [self.tell_policy, self.audit.reload, *sources.forgetting]
+        hangup: list[Callable[[], object]] = [log_writer.reopen] if log_writer is not None else []
+        renewal = PolicyRenewal(settings, read, reactor, self._use_policy) if read else None
+        self._guard = guard
+        hangup += [renewal.reload if renewal is not None else self.tell_policy]
+        hangup += [self.audit.reload, *sources.forgetting]
         if settings.server.watchdog:
             self._add(Watchdog(reactor, settings.server.watchdog / 1000))
         if settings.metrics.listen:
@@ -275,6 +282,20 @@ class MailService(MultiService):
             self.tell_policy()
         except (CannotListen, MayNotRun) as error:
             raise _cannot_start(error) from None
+
+    def _use_policy(self, settings: Settings) -> None:
+        """
+        From now on these rules count, also for connections that are there and not logged in.
+        """
+        self.settings = settings
+        self._guard.policy = policy_of(settings)
+        named: dict[str, Any] = self.listeners.namedServices
+        for each in settings.listeners:
+            factory = named[each.label].factory
+            factory.entrance.private, factory.entrance.trusted = private_layers(each)
+            for connection in factory.connections:
+                connection.link_changed()
+        self.tell_policy()
 
     def tell_policy(self) -> None:
         """

@@ -5,6 +5,7 @@ What C{twist mailaccess} and C{twistd mailaccess} call: options in, a service ou
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,15 @@ def makeService(options: Any) -> MailService:
 
     try:
         demo = make_demo(Path(DEMO)) if options["demo"] else None
-        settings = load(str(demo.config) if demo else options["config"])
+        path = os.path.abspath(demo.config if demo else options["config"])
+        settings = load(path)
         writer = _log_through(getattr(options, "parent", None) or {}, settings.log)
         service = MailService(
-            settings, reactor, inherited=Inherited.from_environment(), log_writer=writer
+            settings,
+            reactor,
+            inherited=Inherited.from_environment(),
+            log_writer=writer,
+            read=lambda: load(path),
         )
     except (ConfigurationErrors, BrokenCertificates) as error:
         raise SystemExit(f"{error}\nmailaccess: not started") from None

@@ -23,8 +23,8 @@ def _run(chosen: Namespace) -> int:
 command = Command(
     "reload",
     "have the running server read its certificates and its policy again",
-    "Have the running server read its certificates and the policy of its configuration again, forget"
-    " remembered passwords and open its log file anew, as on SIGHUP. No session ends.",
+    "Have the running server read its certificates and the policy of its configuration again,"
+    " forget remembered passwords and open its log file anew, as on SIGHUP. No session ends.",
     _arguments,
     _run,
 )

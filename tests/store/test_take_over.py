@@ -10,7 +10,6 @@ import errno
 import gzip
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,8 @@ import pytest
 from mailaccess.cli import main
 from mailaccess.cli.owners import as_owner
 from mailaccess.errors import Refused
-from mailaccess.interfaces import KEYWORD_BIT, SEEN
 from mailaccess.store.disk import Disk
-from mailaccess.store.maildir import before, fsck, index, uidlist, uniqueids
+from mailaccess.store.maildir import before, index, uidlist, uniqueids
 from mailaccess.store.maildir.release import release
 from mailaccess.store.maildir.takeover import NoMaildir, survey, take_over
 from mailaccess.store.maildir.uniqueids import Pattern
@@ -57,6 +55,28 @@ def dovecot(site: Site) -> Path:
     work = maildir(top / ".Work", "c.host:2,")
     (work / "dovecot-uidlist").write_text("3 V1235 N9 G4567\n4 :c.host\n")
     (work / "dovecot-acl").write_text("user=bob lr\n")
+    return top
+
+
+def courier(top: Path) -> Path:
+    maildir(top, "a.host:2,S", "b.host:2,", "c.host:2,F")
+    (top / "courierimapuiddb").write_text("1 555 30\n3 a.host\n7 b.host\n9 c.host\n")
+    (top / "courierimapsubscribed").write_text("INBOX\nINBOX.Entwürfe\nINBOX.A & B\n")
+    (top / "courierpop3dsizelist").write_text(
+        "/3 3 999\na.host:2,S 15 1:999:0\nb.host 15 2:999:0\n"
+    )
+    keywords = top / "courierimapkeywords"
+    keywords.mkdir()
+    (keywords / ":list").write_text("Work\n$Label1\n\na.host:0\nb.host:0 1\n")
+    (keywords / ".17.b.host").write_text("Work\n")
+    (keywords / ".18.b.host").write_text("$Label1\nNew\n")
+    (keywords / "c.host").write_text("Work\n")
+    (keywords / ".19.c.host").write_text("")
+    (keywords / "gone.host").write_text("Old\n")
+    folder = maildir(top / ".Entwürfe", "d.host:2,")
+    (folder / "courierimapuiddb").write_text("1 556 2\n1 d.host\n")
+    maildir(top / ".A & B")
+    (top / ".A & B" / "courierimapacl").write_text("owner aceilrstwx\nadministrators aceilrstwx\n")
     return top
 
 
@@ -306,171 +326,6 @@ async def test_unique_ids_outlive_the_record(site: Site, dovecot: Path) -> None:
     (dovecot / "dovecot-uidlist").write_text("3 V1 N2 G0\n1 Pother :a.host\n")
     assert await unique_ids(site) == {3: b"00aa", 7: b"1234.7", 8: b"1234.8"}
     assert (await uids(site))[0] == 1234
-
-
-# ---- Courier -----------------------------------------------------------------------------------
-
-
-def courier(top: Path) -> Path:
-    maildir(top, "a.host:2,S", "b.host:2,", "c.host:2,F")
-    (top / "courierimapuiddb").write_text("1 555 30\n3 a.host\n7 b.host\n9 c.host\n")
-    (top / "courierimapsubscribed").write_text("INBOX\nINBOX.Entwürfe\nINBOX.A & B\n")
-    (top / "courierpop3dsizelist").write_text(
-        "/3 3 999\na.host:2,S 15 1:999:0\nb.host 15 2:999:0\n"
-    )
-    keywords = top / "courierimapkeywords"
-    keywords.mkdir()
-    (keywords / ":list").write_text("Work\n$Label1\n\na.host:0\nb.host:0 1\n")
-    (keywords / ".17.b.host").write_text("Work\n")
-    (keywords / ".18.b.host").write_text("$Label1\nNew\n")
-    (keywords / "c.host").write_text("Work\n")
-    (keywords / ".19.c.host").write_text("")
-    (keywords / "gone.host").write_text("Old\n")
-    folder = maildir(top / ".Entwürfe", "d.host:2,")
-    (folder / "courierimapuiddb").write_text("1 556 2\n1 d.host\n")
-    maildir(top / ".A & B")
-    (top / ".A & B" / "courierimapacl").write_text("owner aceilrstwx\nadministrators aceilrstwx\n")
-    return top
-
-
-async def test_courier_s_keywords_folders_and_subscriptions_are_kept(site: Site) -> None:
-    top = courier(site.maildir())
-    account = await site.account()
-    mailbox = await account.select("INBOX")
-    assert list(mailbox.rows.uids) == [3, 7, 9]
-    flags = [
-        {name for bit, name in enumerate(mailbox.keywords) if mask >> (KEYWORD_BIT + bit) & 1}
-        for mask in mailbox.rows.flags
-    ]
-    # The newest note of a message counts; one without a number is the newest.
-    assert flags == [{"Work"}, {"$Label1", "New"}, {"Work"}]
-    assert mailbox.rows.flags[0] & SEEN
-    assert [info.name for info in await account.mailboxes()] == ["INBOX", "A & B", "Entwürfe"]
-    assert await account.subscriptions() == ["A & B", "Entwürfe", "INBOX"]
-    assert list((await account.select("Entwürfe")).rows.uids) == [1]
-    assert dict(await mailbox.unique_ids()) == {3: b"UID1-999", 7: b"UID2-999"}
-    await account.unsubscribe("A & B")
-    assert await account.subscriptions() == ["Entwürfe", "INBOX"]
-    assert (top / "courierimapsubscribed").read_text().count("\n") == 3
-
-
-async def test_keywords_that_were_taken_off_do_not_come_back_with_a_new_record(site: Site) -> None:
-    """Courier's files are looked at once."""
-    top = courier(site.maildir())
-    account = await site.account()
-    mailbox = await account.select("INBOX")
-    await mailbox.store([3, 7, 9], "remove", list(mailbox.keywords))
-    account.accounts.stop()
-    for path in (top / "mailaccess").glob("index.db*"):
-        path.unlink()
-    account = await site.account()
-    mailbox = await account.select("INBOX")
-    assert [mask >> KEYWORD_BIT for mask in mailbox.rows.flags] == [0, 0, 0]
-
-
-def test_of_too_many_keywords_the_most_used_are_kept(tmp_path: Path) -> None:
-    names = [f"k{number}" for number in range(40)]
-    top = maildir(tmp_path / "mail", *(f"{number}.host:2," for number in range(40)))
-    (top / "courierimapuiddb").write_text("1 5 6\n")
-    (top / "courierimapkeywords").mkdir()
-    lines = [f"{number}.host:39 {number}\n" for number in range(40)]
-    (top / "courierimapkeywords" / ":list").write_text("\n".join(names) + "\n\n" + "".join(lines))
-    (found,) = take_over(Disk(), str(top))
-    assert found.doubts == ("14 keywords are too many to be kept",)
-    assert (top / "dovecot-keywords").read_text().startswith("0 k39\n")
-    assert all("a" in name.partition(":2,")[2] for name in os.listdir(top / "cur"))
-
-
-def test_a_folder_in_utf_8_stays_where_its_name_is_taken(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """No message goes, and it is said which are not served."""
-    top = maildir(tmp_path / "mail")
-    maildir(top / ".Entwürfe", "a.host:2,")
-    maildir(top / ".Entw&APw-rfe", "b.host:2,")
-    maildir(top / ".x&y", "c.host:2,")
-    maildir(top / ".~no", "d.host:2,")
-    maildir(top / "Archive", "e.host:2,")
-    status, found = told(capsys, "adopt", "--json", top)
-    assert sorted(each["mailbox"] for each in found["mailboxes"]) == ["Entwürfe", "INBOX", "x&y"]
-    assert status == 0
-    assert found["notes"] == [
-        "'.Entwürfe' stays as it is and is not served: '.Entw&APw-rfe' is there, too",
-        "'.x&y' gets the name '.x&-y', from UTF-8",
-        "'.~no' is not served: its name is none that a mailbox can have",
-        "'Archive' is not served: folders in folders, as with Dovecot's LAYOUT=fs, are not read",
-    ]
-    assert (top / ".Entwürfe" / "cur" / "a.host:2,").exists()
-    assert (top / ".x&-y" / "cur" / "c.host:2,").exists()
-
-
-async def test_a_folder_that_cannot_be_renamed_does_not_shut_anybody_out(
-    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    top = courier(site.maildir())
-    rename = Disk.rename
-
-    def refuse(self: Disk, old: str, new: str, old_at: int, new_at: int) -> None:
-        if old == ".Entwürfe":
-            raise OSError(errno.EACCES, "not yours")
-        rename(self, old, new, old_at, new_at)
-
-    monkeypatch.setattr(Disk, "rename", refuse)
-    status, found = told(capsys, "adopt", "--json", top)
-    said = "'.Entwürfe' is not served: the system does not let its directory be renamed"
-    assert (status, found["mailboxes"][-1]["doubts"]) == (1, [said])
-    assert sorted((await uids(site))[1].values()) == [3, 7, 9]
-
-
-def _fails_at(monkeypatch: pytest.MonkeyPatch, step: str, number: int) -> list[int]:
-    whole: Callable[..., Any] = getattr(Disk, step)
-    count = [0]
-
-    def fail(self: Disk, *arguments: Any) -> Any:
-        count[0] += 1
-        if count[0] == number:
-            raise OSError(errno.EIO, "broken")
-        return whole(self, *arguments)
-
-    monkeypatch.setattr(Disk, step, fail)
-    return count
-
-
-@pytest.mark.parametrize("step", ["fsync", "rename", "create", "write"])
-def test_taking_over_may_break_off_anywhere_and_be_done_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    """DS-10: whatever fails, the next attempt keeps the same, and Courier's files are untouched."""
-    wanted = list(take_over(Disk(), str(courier(tmp_path / "whole"))))
-    for number in range(1, 60):
-        top = courier(tmp_path / f"{step}{number}")
-        kept = {
-            name: (top / name).read_bytes()
-            for name in os.listdir(top)
-            if "courier" in name and (top / name).is_file()
-        }
-        count = _fails_at(monkeypatch, step, number)
-        try:
-            list(take_over(Disk(), str(top)))
-            failed = False
-        except (Refused, NoMaildir, OSError):
-            failed = True
-        monkeypatch.undo()
-        found = {each.mailbox: each for each in take_over(Disk(), str(top))}
-        for each in wanted:
-            other = found[each.mailbox]
-            assert (other.uid_validity, other.messages, other.kept) == (
-                (each.uid_validity if other.kept else other.uid_validity),
-                each.messages,
-                each.kept,
-            )
-            assert (other.keywords, other.unique_ids) == (each.keywords, each.unique_ids)
-        assert {name: (top / name).read_bytes() for name in kept} == kept
-        errors = [each for each in fsck.check(Disk(), str(top), deep=True) if each.level == "error"]
-        assert errors == []
-        if not failed and count[0] < number:
-            return
-    raise AssertionError("there is always one more")
 
 
 # ---- release -----------------------------------------------------------------------------------

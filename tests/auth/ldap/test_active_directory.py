@@ -119,8 +119,18 @@ async def test_a_phone_with_an_old_password_locks_nobody_out(asker: Asker, samba
     for _ in range(THRESHOLD + 3):
         assert isinstance(await refusal(it, "guarded", b"old-password"), AuthenticationFailed)
     assert samba.read("guarded", "badPwdCount") == "1"
-    assert (await it.check("guarded", RIGHT, "imap")).name == "guarded"
+    entered = await it.check("guarded", RIGHT, "imap")
+    assert entered.name == "guarded"
+    # AUTH-12: sessions outlast strangers' guesses, and end with a new password.
+    assert isinstance(await refusal(it, "guarded", b"another-guess"), AuthenticationFailed)
+    standing = await it.standing("guarded")
+    assert standing is not None
+    assert "pwdlastset=" in entered.mark
+    assert standing.mark == entered.mark
     samba.set_password("guarded", "old-password-7A")
+    standing = await it.standing("guarded")
+    assert standing is not None
+    assert standing.mark != entered.mark
     assert isinstance(await refusal(it, "guarded", RIGHT), AuthenticationFailed)
     assert (await it.check("guarded", b"old-password-7A", "imap")).name == "guarded"
 

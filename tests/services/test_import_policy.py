@@ -202,3 +202,34 @@ def test_courier_has_a_port_in_each_file(
 def test_a_file_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["import-policy", "cyrus", "/nonexistent/imapd.conf"]) == 1
     assert "/nonexistent/imapd.conf: No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "versions", "said"),
+    [
+        ("dovecot", "ssl = required\nssl_min_protocol = TLSv1.3\n", ["1.3", "1.3"], []),
+        (
+            "dovecot",
+            "ssl = yes\nssl_min_protocol = TLSv1.3\n",
+            ["", "1.3"],
+            ["ssl_min_protocol = TLSv1.3, where TLS begins by STARTTLS or STLS"],
+        ),
+        ("cyrus", "tls_versions: tls1_2 tls1_3\n", ["", ""], []),
+        ("cyrus", "tls_versions: tls1_3\n", ["", "1.3"], ["tls_versions: tls1_3"]),
+        ("cyrus", "tls_versions: tls1_3\ntls_required: 1\n", ["1.3", "1.3"], []),
+        ("cyrus", "tls_versions: tls1_0 tls1_2\n", ["", ""], ["tls_versions: tls1_0 tls1_2"]),
+    ],
+)
+def test_the_newest_tls_alone_is_carried_over_where_it_can_be(
+    kind: str,
+    text: str,
+    versions: list[str],
+    said: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """POL-06"""
+    settings, lost = carried(kind, tmp_path, capsys, text)
+    imap = [each for each in settings.listeners if each.protocol == "imap"]
+    assert [each.minimum_tls for each in imap] == versions
+    assert lost == said

@@ -44,13 +44,28 @@ def read(texts: Sequence[str]) -> Carried:
     for name, command, listen in served:
         carried.ports.append(_port(carried, options, name, command, listen))
     names = {each[0] for each in served}
+    versions = options.get("tls_versions", "")
+    by_command = any(each.tls == "starttls" and not each.minimum_tls for each in carried.ports)
     for key, value in options.items():
         prefix, _, rest = key.partition("_")
         plain = rest if prefix in names else key
         harmless = plain.startswith("allow") and value.lower() not in _TRUE
+        if key == "tls_versions" and (_spoken(value) or (_newest(versions) and not by_command)):
+            continue
         if plain not in _READ and _OURS.match(plain) and not harmless:
             carried.lost.append(f"{key}: {value}")
     return carried
+
+
+def _newest(versions: str) -> bool:
+    return versions.split() == ["tls1_3"]
+
+
+def _spoken(versions: str) -> bool:
+    """
+    Whether these are the versions that are spoken here.
+    """
+    return sorted(versions.split()) == ["tls1_2", "tls1_3"]
 
 
 def _port(
@@ -64,6 +79,8 @@ def _port(
     number = _PORTS.get(place, int(place) if place.isdecimal() else 0)
     layer = option("sasl_minimum_layer", "0")
     mechanisms = option("sasl_mech_list", "").split()
+    required = option("tls_required", "0").lower() in _TRUE
+    version = "1.3" if _newest(option("tls_versions", "")) else "1.2" if required else ""
     return Port(
         protocol="pop3" if "pop3d" in command else "imap",
         tls="implicit" if implicit else "starttls",
@@ -71,7 +88,7 @@ def _port(
         address=carried.addresses([host] if host else [], f"{name}: listen"),
         cleartext="allow" if option("allowplaintext", "0").lower() in _TRUE else "refuse",
         minimum_layer=min(int(layer), 256) if layer.isdecimal() else 0,
-        minimum_tls="1.2" if option("tls_required", "0").lower() in _TRUE else "",
+        minimum_tls=version if required or implicit else "",
         client_certificate="require" if option("tls_require_cert", "0").lower() in _TRUE else "no",
         mechanisms=carried.known(mechanisms, "sasl_mech_list"),
     )

@@ -51,10 +51,21 @@ def read(texts: Sequence[str]) -> Carried:
         line = f"{key} = {value}"
         if key.startswith(_OURS) and key not in _READ and value and line not in _AS_HERE:
             carried.lost.append(line)
+    if _newest(top):
+        carried.lost.remove("ssl_min_protocol = TLSv1.3")
+    if _newest(top) and top.get("ssl", "yes") == "yes":
+        carried.lost.append("ssl_min_protocol = TLSv1.3, where TLS begins by STARTTLS or STLS")
     for protocol in top.get("protocols", "imap pop3").replace(",", " ").split():
         if protocol in ("imap", "pop3"):
             carried.ports += _ports(carried, top, ports, protocol)
     return carried
+
+
+def _newest(top: dict[str, str]) -> bool:
+    """
+    Whether there is no TLS but the newest. Where clients may do without, nothing here says so.
+    """
+    return top.get("ssl_min_protocol") == "TLSv1.3"
 
 
 def _ports(
@@ -83,7 +94,11 @@ def _ports(
                 port=ports.get(name, _PORTS[name]),
                 address=address,
                 cleartext="allow" if cleartext and ssl != "required" else "refuse",
-                minimum_tls="1.2" if ssl == "required" else "",
+                minimum_tls="1.3"
+                if _newest(top) and (ssl == "required" or tls == "implicit")
+                else "1.2"
+                if ssl == "required"
+                else "",
                 client_certificate="require" if require else "ask" if ask else "no",
                 mechanisms=mechanisms,
                 private=() if cleartext or ssl == "required" else private,

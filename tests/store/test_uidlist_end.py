@@ -4,10 +4,17 @@ The end of the list of UIDs, where a process died that had given some.
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
+import pytest
+
+from mailaccess.errors import Refused
 from mailaccess.store.disk import Disk, Tree
-from mailaccess.store.maildir import uidlist
+from mailaccess.store.maildir import dovecot, uidlist
+from mailaccess.store.options import StoreOptions
+
+from .conftest import Site, message, put
 
 
 def listed(path: Path) -> dict[str, int]:
@@ -47,3 +54,47 @@ def test_a_list_that_makes_no_sense_takes_no_time(tmp_path: Path) -> None:
     path.write_bytes(b"x" * (30 << 20))
     uidlist.append(Tree(Disk(), str(tmp_path)), "", "3 c\n", False, -1)
     assert path.read_bytes().endswith(b"\n3 c\n")
+
+
+class Failing(Disk):
+    """
+    One file is there, and the disk does not give it.
+    """
+
+    def __init__(self, name: str, error: int) -> None:
+        self.name, self.error = name, error
+
+    def read(self, name: str, at: int, limit: int = -1) -> bytes:
+        if name == self.name:
+            raise OSError(self.error, "no", name)
+        return super().read(name, at, limit)
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.EMFILE, errno.EACCES, errno.ENOMEM])
+@pytest.mark.parametrize("name", [uidlist.FILE, dovecot.KEYWORDS])
+async def test_what_cannot_be_read_now_is_not_taken_for_lost(
+    tmp_path: Path, name: str, error: int
+) -> None:
+    """DS-04, DS-11: the record is lost; a moment without file descriptors costs no UID besides."""
+    site = Site(tmp_path, StoreOptions(mirror="immediate"), Disk())
+    try:
+        account = await site.account()
+        await put(account, "INBOX", message("1"))
+        await put(account, "INBOX", message("2"), flags=["work"])
+        mailbox = await account.select("INBOX")
+        validity = mailbox.uid_validity
+        await mailbox.remove([1])
+        site.stop()
+        for path in (site.maildir() / "mailaccess").glob("index.db*"):
+            path.unlink()
+        site.disk = Failing(name, error)
+        account = await site.account()
+        with pytest.raises(Refused):
+            await account.select("INBOX")
+        site.stop()
+        site.disk = Disk()
+        mailbox = await (await site.account()).select("INBOX")
+        assert (mailbox.uid_validity, list(mailbox.rows.uids)) == (validity, [2])
+        assert list(mailbox.keywords) == ["work"]
+    finally:
+        site.stop()

@@ -4,14 +4,13 @@ What another server knew of a mailbox: Dovecot's files, else Courier's.
 
 from __future__ import annotations
 
-import errno
 import os
 
 import attrs
 
 from mailaccess.store.disk import Disk
 from mailaccess.store.maildir import courier, dovecot
-from mailaccess.store.maildir.uidlist import UidList
+from mailaccess.store.maildir.uidlist import UidList, is_no_file
 
 LARGEST = 1 << 28
 """Octets of a list; one of two million messages is not as long."""
@@ -45,7 +44,7 @@ def _read(disk: Disk, name: str, at: int) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        if error.errno not in (errno.ELOOP, errno.EISDIR):
+        if not is_no_file(error):
             raise
         # Not a file at all: what it would say is lost.
         data = None

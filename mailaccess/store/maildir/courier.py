@@ -13,7 +13,6 @@ Courier gives POP3 unique-ids from a count of their own: C{UID17-1700000000} is 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ import attrs
 from mailaccess.store.disk import Disk
 from mailaccess.store.maildir import dovecot
 from mailaccess.store.maildir.doubts import Doubts
-from mailaccess.store.maildir.uidlist import UidList, number
+from mailaccess.store.maildir.uidlist import UidList, is_no_file, number
 
 LIST = "courierimapuiddb"
 SIZES = "courierpop3dsizelist"
@@ -104,15 +103,21 @@ class Keywords:
 def load_keywords(disk: Disk, at: int) -> Keywords:
     """
     Keywords of the mailbox whose directory this is; nothing where it has none.
+
+    @raise OSError: they are there and cannot be read
     """
     try:
         below = disk.open_directory(KEYWORDS, at)
-    except OSError:
+    except OSError as error:
+        if not is_no_file(error):
+            raise
         return Keywords([], {})
     try:
         try:
             text = os.fsdecode(disk.read(_NAMES, below, _LARGEST))
-        except OSError:
+        except OSError as error:
+            if not is_no_file(error):
+                raise
             text = ""
         found = parse_keywords(text)
         newest: dict[str, tuple[int, str]] = {}
@@ -124,11 +129,15 @@ def load_keywords(disk: Disk, at: int) -> Keywords:
                 newest[base] = count, name
         known = {name: place for place, name in enumerate(found.names)}
         for base, (_, name) in newest.items():
-            with contextlib.suppress(OSError):
+            try:
                 lines = os.fsdecode(disk.read(name, below, _LARGEST_NOTE)).split("\n")
-                found.places[base] = {
-                    known.setdefault(line, len(known)) for line in lines if _is_keyword(line)
-                }
+            except OSError as error:
+                if not is_no_file(error):
+                    raise
+                continue
+            found.places[base] = {
+                known.setdefault(line, len(known)) for line in lines if _is_keyword(line)
+            }
         return attrs.evolve(found, names=list(known))
     finally:
         os.close(below)

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from mailaccess.store.disk import Disk, Tree
 from mailaccess.store.maildir.doubts import TOO_HIGH, Doubts, gather
-from mailaccess.store.maildir.uidlist import UidList, number
+from mailaccess.store.maildir.uidlist import UidList, is_no_file, number
 
 LIST = "dovecot-uidlist"
 KEYWORDS = "dovecot-keywords"
@@ -160,10 +160,14 @@ def keywords(text: str) -> dict[int, str]:
 def load_keywords(disk: Disk, at: int) -> dict[int, str]:
     """
     L{keywords} of a mailbox, given its directory; nothing where there is no file.
+
+    @raise OSError: it is there and cannot be read
     """
     try:
         return keywords(os.fsdecode(disk.read(KEYWORDS, at, _KEYWORDS_LARGEST)))
-    except OSError:
+    except OSError as error:
+        if not is_no_file(error):
+            raise
         return {}
 
 

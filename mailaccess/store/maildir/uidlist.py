@@ -22,6 +22,7 @@ Where there is none of ours, L{mailaccess.store.maildir.before} reads what anoth
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -69,11 +70,23 @@ def load(disk: Disk, at: int) -> UidList | None:
     """
     Our list of the mailbox whose directory this is, or None. Lines that make no sense are passed
     over.
+
+    @raise OSError: it is there and cannot be read, which is never taken for "none": UIDs would be
+        given anew
     """
     try:
         return parse_ours(os.fsdecode(disk.read(FILE, at, _LARGEST)))
-    except OSError:
+    except OSError as error:
+        if not is_no_file(error):
+            raise
         return None
+
+
+def is_no_file(error: OSError) -> bool:
+    """
+    Whether there is no such file, or something else of that name; else it cannot be read now.
+    """
+    return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR)
 
 
 def parse_ours(text: str) -> UidList | None:

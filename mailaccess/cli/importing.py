@@ -25,8 +25,11 @@ from twisted.internet import reactor, task
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from mailaccess.errors import Refused
+from mailaccess.auth.chain import CheckerChain
+from mailaccess.errors import DirectoryUnavailable, Refused
+from mailaccess.interfaces import Identity
 from mailaccess.services.config import load
+from mailaccess.services.homes import home_template
 from mailaccess.services.imports.imap import IMAPSource, Server
 from mailaccess.services.imports.journal import Journal
 from mailaccess.services.imports.mbox import MboxSource
@@ -34,8 +37,10 @@ from mailaccess.services.imports.source import CannotImport, Folder, Source
 from mailaccess.services.imports.work import Brought, Import
 from mailaccess.services.quotas import Quotas
 from mailaccess.services.records import NotReadable, records
+from mailaccess.services.rehearsal import NotPlayable, now
 from mailaccess.services.settings import Settings
 from mailaccess.services.site import maildirs
+from mailaccess.store.names import user_directory
 from mailaccess.store.quota import Allowance
 
 from .command import Command, Failed
@@ -86,8 +91,7 @@ def _arguments(parser: ArgumentParser) -> None:
 
 def _run(chosen: Namespace) -> int:
     settings = load(chosen.file)
-    [(name, path)] = list(maildirs_of(settings, chosen.user))
-    stated = _stated(settings, name)
+    name, path, stated = _account(settings, chosen.user)
     source = _source(chosen, settings.limits.message_size)
     try:
         # As whoever started this: what mail programs wrote may not be for the server to read.
@@ -102,18 +106,40 @@ def _run(chosen: Namespace) -> int:
         source.close()
 
 
-def _stated(settings: Settings, name: str) -> Allowance | None:
+def _account(settings: Settings, user: str) -> tuple[str, str, Allowance | None]:
     """
-    What the account may hold, if anybody says so; what many share keeps to its C{maildirsize}.
+    Canonical name, Maildir, and what it may hold if anybody says so; what many share keeps to its
+    C{maildirsize}.
     """
+    [(name, path)] = list(maildirs_of(settings, user))
     if name in {each.prefix for each in settings.namespace}:
-        return None
+        return name, path, None
     try:
-        stated = stated_for(records(settings), Quotas(settings.quota), name)
-    except (NotReadable, Refused, ValueError) as error:
+        people = records(settings)
+        found = _person(people, name)
+        if found is not None:
+            home = found.home or user_directory(home_template(settings.mail.home), found.name)
+            name, path = found.name, os.path.normpath(os.path.join(home, settings.mail.maildir))
+        elif not os.path.isdir(path):
+            raise Failed(
+                f"{name}: no source of users knows the name, and there is no Maildir {path};"
+                " write the name as users log in, or make the directory"
+            )
+        stated = stated_for(people, Quotas(settings.quota), name)
+    except (NotReadable, NotPlayable, Refused, ValueError) as error:
         reason = (error.detail or error.public) if isinstance(error, Refused) else str(error)
-        raise Failed(f"{name}: what the account may hold cannot be told: {reason}") from None
-    return stated.allowance if stated is not None else None
+        raise Failed(f"{name}: what is known of the user cannot be told: {reason}") from None
+    return name, path, stated.allowance if stated is not None else None
+
+
+def _person(people: CheckerChain, name: str) -> Identity | None:
+    try:
+        return now(people.person(name))
+    except DirectoryUnavailable:
+        raise
+    except Refused:
+        # May not log in; the mail is there all the same.
+        return None
 
 
 def _source(chosen: Namespace, most: int) -> Source:

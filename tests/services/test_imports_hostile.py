@@ -23,7 +23,7 @@ from mailaccess.services.imports.imap import IMAPSource, Server
 from mailaccess.services.imports.mbox import MboxSource
 from mailaccess.services.imports.source import CannotImport, Folder, Message
 from mailaccess.services.imports.work import _is_kept
-from tests.services.test_imports import LINE, bring, filled, journal, place, read, stored
+from tests.services.test_imports import LINE, bring, command, filled, journal, place, read, stored
 
 __all__ = ["place"]
 
@@ -343,6 +343,23 @@ def test_an_import_keeps_to_the_limits_of_the_account(place: Path) -> None:
     users.write_text(before.replace("::::::", "::::::quota=500C"))
     bring(place, "mbox", box)
     assert sum(stored(place).values()) == 450
+
+
+def test_mail_comes_to_where_the_user_s_record_says(place: Path) -> None:
+    """Whoever the command names as the user logs in; a name that nobody has is refused."""
+    elsewhere = place / "mail" / "elsewhere"
+    elsewhere.mkdir()
+    os.chown(elsewhere, (place / "mail" / "amy").stat().st_uid, -1)
+    (place / "users").write_text(f"amy:{{NONE}}:1:1::{elsewhere}:\n")
+    filled(place / "box", 3)
+    words = command(place, "mbox", place / "box")
+    for name, status in (("amy", 0), ("ammy", 1)):
+        words[3] = name
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == status, done.stderr
+    assert "knows the name" in done.stderr
+    assert len(list((elsewhere / "cur").iterdir())) == 3
+    assert sorted(each.name for each in (place / "mail").iterdir()) == ["amy", "elsewhere"]
 
 
 def test_mail_that_nobody_would_see_is_not_brought(place: Path) -> None:

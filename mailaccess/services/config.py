@@ -107,7 +107,10 @@ def _as_served(
         if there is None:
             yield each
             continue
+        # A listener without TLS that refuses everybody is a mistake where it listens; here it is
+        # what may be tried out.
         said = document.value(("listener", position, "tls")) is not None
+        said = said or (there.tls == "none" and bool(settings.tls.certificate))
         yield attrs.evolve(
             each,
             address=there.address,

@@ -41,14 +41,13 @@ private = ["10.1.0.0/16"]
 [[listener]]
 protocol = "imap"
 name = "webmail"
-private = ["unix"]
 """
 
 
 def test_where_listeners_are_and_what_other_tables_are_for_is_not_repeated() -> None:
     document, settings = read(TRIED, "n.toml", parse(SERVED))
     assert document.problems == []
-    assert [each.tls for each in settings.listeners] == ["starttls", "none", "none"]
+    assert [each.tls for each in settings.listeners] == ["starttls"] * 3
     assert settings.listeners[1].private == ("10.1.0.0/16",)
 
 

@@ -8,28 +8,21 @@ C{mailaccess fsck}: prove that accounts hold together, and mend them.
 
 from __future__ import annotations
 
-import glob
 import json
-import os
-import re
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import attrs
 
-from mailaccess.auth.passwdlines import read_lines
-from mailaccess.auth.passwords import Limits
 from mailaccess.errors import Refused
 from mailaccess.services.config import load
-from mailaccess.services.homes import home_template
-from mailaccess.services.settings import Settings
 from mailaccess.store.disk import Disk
 from mailaccess.store.maildir.fsck import CannotCheck, check, repair
 from mailaccess.store.maildir.fsck_mailbox import Finding
-from mailaccess.store.names import user_directory
 
+from .accounts import maildirs_of
 from .command import Command, Failed
 from .owners import as_owner
 
@@ -57,51 +50,6 @@ def _run(chosen: Namespace) -> int:
         with as_owner(path):
             worst = max(worst, _account(chosen, name, path))
     return worst
-
-
-def maildirs_of(settings: Settings, account: str | None) -> Iterator[tuple[str, str]]:
-    """
-    Names and Maildirs. All accounts are those of password files, and the directories where
-    accounts of others would be, by the name of the directory; then namespaces, by their prefix.
-    """
-    spaces = {each.prefix: os.path.normpath(each.path) for each in settings.namespace}
-    if account in spaces:
-        yield account, spaces[account]
-        return
-    homes = dict(_known(settings))
-    below = settings.mail.maildir
-    if account is not None:
-        home = homes.get(account) or user_directory(home_template(settings.mail.home), account)
-        yield account, os.path.normpath(os.path.join(home, below))
-        return
-    seen = set()
-    for name, home in homes.items():
-        place = home or user_directory(home_template(settings.mail.home), name)
-        path = os.path.normpath(os.path.join(place, below))
-        seen.add(path)
-        if os.path.isdir(path):
-            yield name, path
-    fixed = re.split(r"\{(?:user|local|domain)\}", home_template(settings.mail.home))
-    pattern = "*".join(glob.escape(part) for part in fixed)
-    for home in sorted(glob.glob(pattern)):
-        path = os.path.normpath(os.path.join(home, below))
-        if path not in seen and os.path.isdir(os.path.join(path, "cur")):
-            yield os.path.relpath(home, os.path.dirname(fixed[0]) or "."), path
-    yield from (each for each in spaces.items() if os.path.isdir(each[1]))
-
-
-def _known(settings: Settings) -> Iterator[tuple[str, str]]:
-    for users in settings.users:
-        if path := getattr(users, "path", ""):
-            limits = Limits(clear_text=getattr(users, "clear_text", False))
-            try:
-                with open(path, "rb") as file:
-                    contents = read_lines(file.read(), limits, settings.mail.domain)
-            except OSError as error:
-                raise Failed(f"{path}: {error.strerror}") from None
-            for name in contents.lines:
-                record = contents.find(name)
-                yield name, record.home if record is not None else ""
 
 
 def _account(chosen: Namespace, name: str, path: str) -> int:

@@ -43,8 +43,8 @@ from mailaccess.services.site import maildirs
 from mailaccess.store.names import user_directory
 from mailaccess.store.quota import Allowance
 
+from .accounts import maildirs_of
 from .command import Command, Failed
-from .fsck import maildirs_of
 from .maildirs import NOT_ALL, NOT_DONE, WELL
 from .owners import as_owner
 from .quota import stated_for

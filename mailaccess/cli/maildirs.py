@@ -13,8 +13,8 @@ from argparse import ArgumentParser, Namespace
 from mailaccess.services.config import load
 from mailaccess.services.settings import Settings
 
+from .accounts import maildirs_of
 from .command import Failed
-from .fsck import maildirs_of
 
 WELL, NOT_ALL, NOT_DONE = 0, 1, 2
 

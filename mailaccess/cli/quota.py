@@ -26,8 +26,8 @@ from mailaccess.store.disk import Disk
 from mailaccess.store.maildir.counted import Holding, holding, recount
 from mailaccess.store.quota import UNLIMITED, Quota
 
+from .accounts import maildirs_of
 from .command import Command, Failed
-from .fsck import maildirs_of
 from .owners import as_owner
 
 WITHIN, OVER, NOT_TOLD = 0, 1, 2

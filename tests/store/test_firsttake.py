@@ -124,6 +124,8 @@ def test_sorting_in_steps_is_sorting(days: int) -> None:
         for number in range(9000)
     ]
     chance.shuffle(entries)
-    assert list(firsttake.in_steps(entries, 1)) == sorted(entries, key=lambda e: (e[1], e[2]))
-    assert list(firsttake.in_steps(entries, 0)) == sorted(entries, key=lambda e: e[:3])
-    assert list(firsttake.in_steps([], 0)) == []
+    found = firsttake.in_steps(range(9000), lambda e: entries[e][1], lambda e: entries[e][2])
+    assert [entries[each] for each in found] == sorted(entries, key=lambda e: (e[1], e[2]))
+    found = firsttake.in_steps(range(9000), lambda e: entries[e][0])
+    assert [entries[each][0] for each in found] == sorted(entry[0] for entry in entries)
+    assert list(firsttake.in_steps([], lambda e: e)) == []

@@ -18,9 +18,10 @@ import pytest
 from mailaccess.interfaces import FLAGGED
 from mailaccess.store.disk import Tree
 from mailaccess.store.maildir import index, intents, uidlist
+from mailaccess.store.maildir.arrivals import Arrivals
 from mailaccess.store.maildir.deliver import Deliver, Part, Remove
 from mailaccess.store.maildir.fsck_mend import done
-from mailaccess.store.maildir.scan import Arrival, Sighting
+from mailaccess.store.maildir.scan import Sighting
 from mailaccess.store.maildir.take import Take
 from tests.torture.histories import History, histories, live, make_template
 
@@ -143,7 +144,7 @@ def test_a_file_that_is_there_is_not_expunged_whatever_a_look_says(history: Hist
     DS-06.
     """
     ((_, name),) = history.ledger.index.names(history.box, [(1, 9)])
-    sighting = Sighting(True, 2, 0, 0, False, [], [], [(1, name)])
+    sighting = Sighting(True, 2, 0, 0, False, Arrivals(), [], [(1, name)])
     assert done(history.ledger.run([Take(history.box, sighting)])).removed == []
     os.unlink(f"{history.path}/cur/{name}")
     assert done(history.ledger.run([Take(history.box, sighting)])).removed == [1]
@@ -156,8 +157,9 @@ def test_a_file_that_was_listed_twice_while_it_was_renamed_stays_one_message(
     DS-06: it has the name by now that looked like a second file.
     """
     ((_, name),) = history.ledger.index.names(history.box, [(1, 9)])
-    arrival = Arrival(False, name, 7, 0, rename=True)
-    sighting = Sighting(True, 2, 0, 0, False, [arrival], [], [])
+    arrivals = Arrivals()
+    arrivals.add(name, 7, 0, rename=True)
+    sighting = Sighting(True, 2, 0, 0, False, arrivals, [], [])
     done(history.ledger.run([Take(history.box, sighting)]))
     assert _uids(history) == [1]
     assert os.listdir(f"{history.path}/cur") == [name]

@@ -7,8 +7,8 @@ here for all of them.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
 
 from mailaccess.store.maildir.columns import Row
 from mailaccess.store.maildir.filename import base_of, flags_of
@@ -17,10 +17,8 @@ from mailaccess.store.maildir.ledger import Ledger
 from mailaccess.store.maildir.scan import Sighting
 
 _SORTED_AT_ONCE = 2000
-_INSERTED_AT_ONCE = 10_000
-
-_Entry = tuple[int, int, str, int]
-"""UID if it is listed, date, name, size."""
+_ADDED_AT_ONCE = 10_000
+"""Rows made and let go of in one step; of more, nobody is told each."""
 
 
 def is_simple(ledger: Ledger, box: Box, sighting: Sighting) -> bool:
@@ -29,7 +27,7 @@ def is_simple(ledger: Ledger, box: Box, sighting: Sighting) -> bool:
     """
     return (
         sighting.adopting
-        and not any(arrival.in_new or arrival.rename for arrival in sighting.arrivals)
+        and sighting.arrivals.plain
         and not ledger.index.names(box.id, [(1, 2**32)])
     )
 
@@ -40,61 +38,80 @@ def add(
     sighting: Sighting,
     modseq: int,
     learn: Callable[[Ledger, Box, str], None],
-) -> list[Row]:
+) -> tuple[int, Sequence[Row]]:
     """
-    Write the rows.
+    Write the rows. Returns how many there are, and the rows themselves if they are few.
 
     @param learn: gives names to the keyword letters in a file name
     """
+    found = sighting.arrivals
+    names, dates, sizes = found.names, found.dates, found.sizes
+    masks: dict[str, int] = {}
+    few: list[Row] = []
+    is_few = len(found) <= _ADDED_AT_ONCE
+
+    def insert(places: Sequence[int], uids: Sequence[int] | None, more: int = 0) -> None:
+        pairs = [names[place].partition(":")[::2] for place in places]
+        # As many as there are ways of flagging a message.
+        for info in sorted({info for _, info in pairs}.difference(masks)):
+            learn(ledger, box, ":" + info)
+            masks[info] = flags_of(":" + info, box.letters)
+        if uids is None:
+            uids = ledger.assign(box, [base for base, _ in pairs], more)
+        rows = [
+            (uid, masks[info], modseq, sizes[place], dates[place])
+            for uid, (_, info), place in zip(uids, pairs, places, strict=True)
+        ]
+        ledger.insert(box, rows, [names[place] for place in places])
+        if is_few:
+            few.extend(rows)
+
+    # Those that were listed keep their UIDs and come first.
+    listed = _listed(sighting, box.uid_next)
+    order = in_steps(listed, listed.__getitem__)
+    while places := list(islice(order, _ADDED_AT_ONCE)):
+        insert(places, [listed[place] for place in places])
+    others: Sequence[int] = range(len(found))
+    if listed:
+        others = [place for place in others if place not in listed]
+    left = len(others)
+    order = in_steps(others, dates.__getitem__, names.__getitem__)
+    while places := list(islice(order, _ADDED_AT_ONCE)):
+        left -= len(places)
+        insert(places, None, left)
+    return len(found), few
+
+
+def _listed(sighting: Sighting, uid_next: int) -> dict[int, int]:
+    """
+    UIDs of those that were listed, by their places among the arrivals.
+    """
     before = sighting.before.uids if sighting.before else {}
-    listed: list[_Entry] = []
-    others: list[_Entry] = []
-    for _, name, size, date, _ in sighting.arrivals:
-        # Those that were listed keep their UIDs and come first.
-        uid = before.get(base_of(name), 0) if before else 0
-        (listed if 0 < uid < box.uid_next else others).append((uid, date, name, size))
-    entries = [*in_steps(listed, 0), *in_steps(others, 1)]
-    if not entries:
-        return []
-    names = [entry[2] for entry in entries]
-    pairs = [name.partition(":")[::2] for name in names]
-    # As many as there are ways of flagging a message.
-    infos = {info for _, info in pairs}
-    for info in sorted(infos):
-        learn(ledger, box, ":" + info)
-    letters = box.letters
-    masks = {info: flags_of(":" + info, letters) for info in infos}
-    uids = [entry[0] for entry in entries[: len(listed)]]
-    old = len(uids)
-    if others:
-        uids += ledger.assign(box, [base for base, _ in pairs[old:]])
-    rows = [
-        (uid, masks[info], modseq, entry[3], entry[1])
-        for uid, (_, info), entry in zip(uids, pairs, entries, strict=True)
-    ]
-    # In parts: so many objects at once take long to let go of.
-    for at in range(0, len(rows), _INSERTED_AT_ONCE):
-        part = slice(at, at + _INSERTED_AT_ONCE)
-        ledger.insert(box, rows[part], names[part])
-    return rows
+    if not before:
+        return {}
+    uids = (before.get(base_of(name), 0) for name in sighting.arrivals.names)
+    return {place: uid for place, uid in enumerate(uids) if 0 < uid < uid_next}
 
 
-def in_steps(entries: Sequence[_Entry], column: Literal[0, 1]) -> Iterator[_Entry]:
+def in_steps(
+    places: Collection[int],
+    number: Callable[[int], int],
+    text: Callable[[int], str] | None = None,
+) -> Iterator[int]:
     """
-    Sorted, the numbers in one column first, then the rest: in steps that are short, because other
-    threads wait during each.
+    Places sorted by a number that each has, and where it is the same by a text: in steps that are
+    short, because other threads wait during each.
     """
-    if not entries:
+    if not places:
         return
-    low = min(entry[column] for entry in entries)
-    high = max(entry[column] for entry in entries)
-    width = (high - low) // (len(entries) // _SORTED_AT_ONCE + 1) + 1
-    spans: dict[int, list[_Entry]] = {}
-    for entry in entries:
-        spans.setdefault((entry[column] - low) // width, []).append(entry)
+    low, high = min(map(number, places)), max(map(number, places))
+    width = (high - low) // (len(places) // _SORTED_AT_ONCE + 1) + 1
+    spans: dict[int, list[int]] = {}
+    for place in places:
+        spans.setdefault((number(place) - low) // width, []).append(place)
 
-    def order(entry: _Entry) -> tuple[int, int, str]:
-        return entry[column], entry[1], entry[2]
+    def order(place: int) -> tuple[int, str]:
+        return number(place), text(place) if text else ""
 
     for span in sorted(spans):
         found = spans.pop(span)

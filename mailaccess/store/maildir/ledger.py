@@ -54,7 +54,7 @@ class Delta:
     """
     What a job changed in a mailbox.
 
-    @ivar before: mod-sequence of the mailbox before; C{after}: and now
+    @ivar before: mod-sequence of the mailbox before, -1 if it is not all told; C{after}: and now
     @ivar changed: UIDs, ascending, and their flags now
     """
 
@@ -287,9 +287,9 @@ class Ledger:
         with self.tree.open(directory) as at:
             return self.disk.stat("new", at).st_mtime_ns, self.disk.stat("cur", at).st_mtime_ns
 
-    def assign(self, box: Box, bases: Sequence[str]) -> range:
+    def assign(self, box: Box, bases: Sequence[str], more: int = 0) -> range:
         """
-        Give UIDs to new messages, and list them.
+        Give UIDs to new messages, and list them; so many more are about to follow.
         """
         first = box.uid_next
         box.uid_next += len(bases)
@@ -298,7 +298,7 @@ class Ledger:
         reserve = box.uid_next > box.reserved
         lines = [f"{uid} {base}\n" for uid, base in enumerate(bases, first)]
         if reserve:
-            box.reserved = box.uid_next + uidlist.RESERVE
+            box.reserved = min(box.uid_next + more + uidlist.RESERVE, _MOST_UIDS)
             lines.append(f"R {box.reserved}\n")
         known = self.lists.get(box.token, -1)
         size = uidlist.append(self.tree, box.directory, "".join(lines), reserve, known)

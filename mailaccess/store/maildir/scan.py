@@ -18,13 +18,13 @@ import heapq
 import stat
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 import attrs
 
 from mailaccess.message.lineends import crlf_size
 from mailaccess.store.disk import Disk, Tree
 from mailaccess.store.maildir import index, uidlist
+from mailaccess.store.maildir.arrivals import Arrival, Arrivals
 from mailaccess.store.maildir.filename import base_of, sizes_of
 from mailaccess.store.maildir.helpers import Helpers
 
@@ -36,24 +36,8 @@ _COARSE_GRAIN = 2_100_000_000
 _SECOND = 1_000_000_000
 _SORTED_AT_ONCE = 5000
 _MEASURED_AT_ONCE = 2000
+_SETS = 256
 _TEMPORARY = 36 * 3600
-
-
-class Arrival(NamedTuple):
-    """
-    A file that is not in the record.
-
-    @ivar in_new: it is in C{new}, else in C{cur}
-    @ivar size: with CRLF line ends
-    @ivar date: when it was last written, seconds
-    @ivar rename: its base is another message's: give it its own
-    """
-
-    in_new: bool
-    name: str
-    size: int
-    date: int
-    rename: bool = False
 
 
 @attrs.frozen
@@ -74,7 +58,7 @@ class Sighting:
     new_time: int
     cur_time: int
     racy: bool
-    arrivals: list[Arrival]
+    arrivals: Arrivals
     renamed: list[tuple[int, str, str]]
     vanished: list[tuple[int, str]]
     adopting: bool = False
@@ -127,6 +111,22 @@ def _in_order(names: Sequence[str]) -> Iterable[str]:
     return heapq.merge(*(sorted(names[at : at + _SORTED_AT_ONCE]) for at in parts))
 
 
+def _differ(names: Iterable[str]) -> bool:
+    """
+    Whether no two files have the same base.
+    """
+    # Many small sets: a big one is let go of in one step, for which everybody waits.
+    bases: list[set[str]] = [set() for _ in range(_SETS)]
+    count = 0
+    for name in names:
+        base = base_of(name)
+        bases[hash(base) % _SETS].add(base)
+        count += 1
+    while bases:
+        count -= len(bases.pop())
+    return not count
+
+
 class _Look:
     def __init__(
         self,
@@ -142,7 +142,7 @@ class _Look:
         self.box = box
         self.known = known
         self.full = full
-        self.arrivals: list[Arrival] = []
+        self.arrivals = Arrivals()
         self.renamed: list[tuple[int, str, str]] = []
         self.vanished: list[tuple[int, str]] = []
 
@@ -158,7 +158,10 @@ class _Look:
         if self.full:
             with self.tree.open(box.directory, "cur") as cur:
                 cur_time, names, cur_racy = self._list(cur)
-                self._compare(cur, set(names))
+                if not self.known and _differ(names):
+                    self._all_arrived(cur, names)
+                else:
+                    self._compare(cur, set(names))
             sweep(self.tree, box.directory)
         adopting = not box.adopted
         return Sighting(
@@ -199,9 +202,6 @@ class _Look:
 
     def _compare(self, cur: int, names: set[str]) -> None:
         known = self.known
-        if not known and len({base_of(name) for name in names}) == len(names):
-            self._all_arrived(cur, list(names))
-            return
         # Not as one operation on sets: other threads could not run meanwhile.
         strange = [name for name in names if name not in known]
         missing = {name for name in known if name not in names}
@@ -248,15 +248,14 @@ class _Look:
         The first look at a mailbox, in which each message has a base of its own.
         """
         if self.helpers is not None:
-            asked, names = names, [name for name in names if ",W=" in name]
-            told = set(names)
-            unknown = [name for name in asked if name not in told]
+            unknown = [name for name in names if ",W=" not in name]
+            names = [name for name in names if ",W=" in name]
             for at in range(0, len(unknown), _MEASURED_AT_ONCE):
                 part = unknown[at : at + _MEASURED_AT_ONCE]
                 found = self.helpers.ask("size", self.tree, self.box.directory, part)
                 for name, value in zip(part, found, strict=True):
                     if isinstance(value, tuple):
-                        self.arrivals.append(Arrival(False, name, *value))
+                        self.arrivals.add(name, *value)
                     else:
                         self._arrived(cur, name, in_new=False)
         for name in names:
@@ -272,7 +271,7 @@ class _Look:
                 size = crlf_size(self.disk.read(name, at))
         except FileNotFoundError:
             return
-        self.arrivals.append(Arrival(in_new, name, size, int(found.st_mtime), rename))
+        self.arrivals.add(name, size, int(found.st_mtime), in_new, rename)
 
 
 def sweep(tree: Tree, directory: str) -> None:

@@ -421,6 +421,8 @@ class SharedMailbox:
                 self.mirror()
         self._new_seen = self.box.new_seen if sighting else sighting.new_time
         self._look_new_at = now + _RACY if sighting.racy or sighting.arrivals else 0.0
+        if len(sighting.arrivals) > _SMALL:
+            account.in_thread(sighting.arrivals.let_go)
         if sighting.full:
             if not sighting:
                 self._cur_seen = sighting.cur_time

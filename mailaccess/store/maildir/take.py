@@ -15,16 +15,18 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Sequence
 
 from mailaccess.errors import LimitReached
 from mailaccess.interfaces import KEYWORD_BIT
 from mailaccess.store.disk import Tree
 from mailaccess.store.maildir import dovecot, firsttake, index, uidlist
+from mailaccess.store.maildir.arrivals import Arrival
 from mailaccess.store.maildir.columns import Row
 from mailaccess.store.maildir.filename import base_of, flags_of, unique
 from mailaccess.store.maildir.index import Box
 from mailaccess.store.maildir.ledger import Delta, Job, Ledger
-from mailaccess.store.maildir.scan import Arrival, Sighting, order
+from mailaccess.store.maildir.scan import Sighting, order
 
 VALIDITY = "uidvalidity"
 _RESERVED_FOR_LATER = "unnamed-"
@@ -60,14 +62,18 @@ class Take(Job):
         changed = self._merge(ledger, box, modseq)
         removed = self._remove(ledger, box, modseq)
         ledger.index.save(box)
-        added = self._add(ledger, box, modseq)
-        if changed or removed or added:
+        if firsttake.is_simple(ledger, box, sighting):
+            count, added = firsttake.add(ledger, box, sighting, modseq, _learn)
+        else:
+            added = self._add(ledger, box, modseq)
+            count = len(added)
+        if changed or removed or count:
             box.advance(named=not changed)
         box.adopted = True
         ledger.index.save(box)
         return Delta(
             box.id,
-            before,
+            before if len(added) == count else -1,
             box.modseq,
             box.uid_next,
             box.keywords,
@@ -129,10 +135,8 @@ class Take(Job):
             ledger.delete(box, gone, modseq)
         return gone
 
-    def _add(self, ledger: Ledger, box: Box, modseq: int) -> list[Row]:
+    def _add(self, ledger: Ledger, box: Box, modseq: int) -> Sequence[Row]:
         sighting = self.sighting
-        if firsttake.is_simple(ledger, box, sighting):
-            return firsttake.add(ledger, box, sighting, modseq, _learn)
         listed = dict(sighting.before.uids) if sighting.adopting and sighting.before else {}
         listed = {base: uid for base, uid in listed.items() if uid < box.uid_next}
         since = ledger.index.names(box.id, [(sighting.uid_next, 2**32)])

@@ -424,6 +424,24 @@ async def test_what_was_seen_is_put_back_if_it_cannot_be_committed(hall: Hall) -
     assert await flags_of(wire) == b"\\Seen"
 
 
+async def test_an_upload_that_cannot_be_marked_as_seen_is_not_answered_ok(hall: Hall) -> None:
+    """DS-01, DS-10: after OK all that was asked for is there; the message may be, as after a cut."""
+    hall.folder("News")
+    hall.grant("Public/* anyone lrsi")
+    wire = await hall.login("amy")
+    ledger = wire.protocol.session.account.personal.ledger
+    sync = ledger._sync_directories
+
+    def fail() -> None:
+        raise OSError(5, "Input/output error")
+
+    ledger._sync_directories = fail
+    assert (await wire.append(b"Public/News", LETTER, b"\\Seen")).startswith(b"NO [")
+    assert (await wire.append(b"Public/News", LETTER)).startswith(b"OK ")
+    ledger._sync_directories = sync
+    assert (await wire.append(b"Public/News", LETTER, b"\\Seen")).startswith(b"OK ")
+
+
 async def test_a_file_of_what_was_seen_that_makes_no_sense_is_nothing_seen(hall: Hall) -> None:
     """Never a wrong answer that loses mail: all is unseen, and the next change mends it (DS-05)."""
     hall.folder("News")

@@ -60,12 +60,15 @@ class Live:
                 self.lines.append(line)
                 self.news.notify_all()
 
-    def wait_for(self, text: str) -> None:
+    def wait_for(self, text: str, times: int = 1) -> None:
         """
-        Until a line that has this in it was written.
+        Until so many lines that have this in them were written.
         """
         with self.news:
-            assert self.news.wait_for(lambda: any(text in each for each in self.lines), 30)
+            there = self.news.wait_for(
+                lambda: sum(text in each for each in self.lines) >= times, 30
+            )
+            assert there, self.lines
 
     def stop(self) -> str:
         """

@@ -8,6 +8,7 @@ import io
 import marshal
 import os
 import random
+import resource
 import shutil
 import time
 from collections.abc import Iterator
@@ -65,6 +66,21 @@ def _helped(helpers: Helpers, what: str, tree: Tree, names: list[str]) -> list[A
 
 def _read(tree: Tree, name: str) -> bytes:
     return to_crlf(Path(tree.path, "cur", name).read_bytes())
+
+
+def test_a_server_with_many_connections_is_helped_too(helpers: Helpers, tree: Tree) -> None:
+    """Descriptors over 1,023 are descriptors, too."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    held = []
+    try:
+        while not held or held[-1] < 1100:
+            held.append(os.dup(0))
+        assert _helped(helpers, "describe", tree, _names(tree))
+    finally:
+        for each in held:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_what_others_compute_is_what_we_compute(helpers: Helpers, tree: Tree) -> None:

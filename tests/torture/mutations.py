@@ -5,6 +5,7 @@ gone. Whoever comes then is told what the messages say, or is refused; never any
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections import Counter
@@ -136,6 +137,9 @@ def harm(path: Path, chance: Random) -> str:
     return kind
 
 
+_copies = itertools.count()
+
+
 async def mutate(
     place: Path, known: dict[str, Any], name: str, count: int, chance: Random, reactor: Any
 ) -> Counter[str]:
@@ -145,8 +149,8 @@ async def mutate(
     @param place: with the template below C{template}
     """
     outcomes: Counter[str] = Counter()
-    for number in range(count):
-        copy = place / f"copy{number}"
+    for _ in range(count):
+        copy = place / f"copy{next(_copies)}"
         shutil.copytree(place / "template", copy)
         kind = harm(copy / USER / "Maildir" / name, chance)
         try:

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import IO
 
 from twisted.logger import Logger
 
@@ -54,11 +55,18 @@ class _Helper:
         assert self.process.stdout is not None
         if self.process.poll() is not None:
             return None
-        if not self._ready and select.select([self.process.stdout], [], [], 0)[0]:
+        if not self._ready and self._says_something(self.process.stdout):
             if self.process.stdout.read(1) != READY:
                 return None
             self._ready = True
         return self._ready
+
+    @staticmethod
+    def _says_something(pipe: IO[bytes]) -> bool:
+        # Not select: it takes no descriptor over 1,023, and a server has many connections.
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
+        return bool(poll.poll(0))
 
     def ask(self, request: Request) -> None:
         """

@@ -98,3 +98,25 @@ async def test_what_cannot_be_read_now_is_not_taken_for_lost(
         assert list(mailbox.keywords) == ["work"]
     finally:
         site.stop()
+
+
+async def test_a_uidvalidity_that_cannot_be_read_now_is_not_taken_for_none(tmp_path: Path) -> None:
+    """DS-04, DS-11: a mailbox that is made gets none that may have been given before."""
+    site = Site(tmp_path, StoreOptions(), Disk())
+    try:
+        await (await site.account()).create("Before")
+        site.stop()
+        site.disk = Failing(index_validity(site), errno.EIO)
+        account = await site.account()
+        with pytest.raises(Refused):
+            await account.create("After")
+        site.stop()
+        site.disk = Disk()
+        await (await site.account()).create("After")
+    finally:
+        site.stop()
+
+
+def index_validity(site: Site) -> str:
+    [path] = (site.maildir() / "mailaccess").glob("uidvalidity")
+    return path.name

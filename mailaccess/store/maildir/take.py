@@ -291,7 +291,9 @@ def next_validity(ledger: Ledger) -> int:
         value, ledger.validities = ledger.validities[0], ledger.validities[1:]
         return value
     last = 0
-    with ledger.tree.open(index.DIRECTORY) as at, contextlib.suppress(OSError, ValueError):
+    # One that cannot be read now is not taken for none: a UIDVALIDITY might come again.
+    gone = contextlib.suppress(FileNotFoundError, ValueError)
+    with ledger.tree.open(index.DIRECTORY) as at, gone:
         last = int(ledger.disk.read(VALIDITY, at, 20))
     if not last:
         with ledger.tree.open() as at:

@@ -425,7 +425,7 @@ async def test_what_was_seen_is_put_back_if_it_cannot_be_committed(hall: Hall) -
 
 
 async def test_an_upload_that_cannot_be_marked_as_seen_is_not_answered_ok(hall: Hall) -> None:
-    """DS-01, DS-10: after OK all that was asked for is there; the message may be as well after NO."""
+    """DS-01, DS-10: after OK all that was asked for is there; after NO the message may be."""
     hall.folder("News")
     hall.grant("Public/* anyone lrsi")
     wire = await hall.login("amy")

@@ -158,7 +158,8 @@ def _tamper(path: Path, others: int) -> None:
                 "INSERT OR IGNORE INTO block"
                 " SELECT NULL, token, kind + 1, number, sum, head, data FROM old"
             )
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
+        # What is wrong with a garbled schema is said in octets that may be no text.
         return
     finally:
         connection.close()

@@ -30,8 +30,9 @@ from mailaccess.store.maildir.takeover import (
 from mailaccess.store.maildir.uniqueids import Pattern
 
 from .command import Command, Failed
-from .maildirs import NOT_ALL, NOT_DONE, WELL, Progress, arguments, chosen_maildirs
+from .maildirs import NOT_ALL, NOT_DONE, WELL, arguments, chosen_maildirs
 from .owners import as_owner
+from .progress import Progress
 
 _NOBODY = {"": "no server's", "mailaccess": "mailaccess's"}
 
@@ -82,10 +83,10 @@ def _account(
     try:
         account = describe(Disk(), path)
         names = [mailbox for mailbox, _ in account.mailboxes]
-        progress.tell(names[0], 1, len(names))
+        progress.step(names[0], 1, len(names))
         for each in work(Disk(), path, pattern):
             told.append(each)
-            progress.tell(names[min(len(told), len(names) - 1)], len(told) + 1, len(names))
+            progress.step(names[min(len(told), len(names) - 1)], len(told) + 1, len(names))
     except (NoMaildir, OSError) as error:
         failure = str(error)
     except Refused as error:

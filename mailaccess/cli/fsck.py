@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
@@ -25,10 +24,9 @@ from mailaccess.store.maildir.fsck_mailbox import Finding
 from .accounts import maildirs_of
 from .command import Command, Failed
 from .owners import as_owner
+from .progress import Progress
 
 WELL, WRONG, NOT_CHECKED = 0, 1, 2
-_PATIENCE = 1.0
-"""Seconds before progress is shown."""
 
 
 def _arguments(parser: ArgumentParser) -> None:
@@ -53,12 +51,10 @@ def _run(chosen: Namespace) -> int:
 
 
 def _account(chosen: Namespace, name: str, path: str) -> int:
-    start = time.monotonic()
+    shown = Progress(name)
 
     def progress(mailbox: str, number: int, count: int) -> None:
-        if sys.stderr.isatty() and time.monotonic() - start > _PATIENCE:
-            line = f"{name}: {mailbox} ({number + 1} of {count})"
-            print(f"\r{line:78.78}", end="", file=sys.stderr, flush=True)
+        shown.step(mailbox, number + 1, count)
 
     work = repair if chosen.repair else check
     try:
@@ -68,8 +64,7 @@ def _account(chosen: Namespace, name: str, path: str) -> int:
         _tell(chosen.json, name, path, [], text)
         return NOT_CHECKED
     finally:
-        if sys.stderr.isatty() and time.monotonic() - start > _PATIENCE:
-            print(f"\r{'':78}\r", end="", file=sys.stderr, flush=True)
+        shown.clear()
     _tell(chosen.json, name, path, findings)
     left = any(each.level == "error" and not each.mended for each in findings)
     return WRONG if left else WELL

@@ -16,7 +16,6 @@ import json
 import os
 import resource
 import sys
-import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 
@@ -47,11 +46,10 @@ from .accounts import maildirs_of
 from .command import Command, Failed
 from .maildirs import NOT_ALL, NOT_DONE, WELL
 from .owners import as_owner
+from .progress import Progress
 from .quota import stated_for
 
 _PORTS = {"implicit": 993, "starttls": 143, "none": 143}
-_BEAT = 0.2
-"""Seconds between two lines of progress."""
 
 
 def _arguments(parser: ArgumentParser) -> None:
@@ -213,7 +211,11 @@ def _bring(
     source: Source,
 ) -> int:
     prefixes = [each.prefix for each in settings.namespace]
-    told = _Progress(name, chosen.json)
+    shown = Progress(name)
+
+    def progress(folder: Folder, count: int, part: float) -> None:
+        shown.tell(f"{folder.name}: {count} messages, {part:.0%} read")
+
     failure = "interrupted; run it again to go on"
     brought: Sequence[Brought] = ()
 
@@ -232,7 +234,7 @@ def _bring(
                 journal,
                 deferToThread,
                 settings.limits.message_size,
-                told.tell,
+                progress,
                 () if name in prefixes else prefixes,
             )
             brought = work.brought
@@ -253,36 +255,8 @@ def _bring(
 
     with contextlib.suppress(SystemExit):
         task.react(lambda clock: Deferred.fromCoroutine(run(clock)))
-    told.clear()
+    shown.clear()
     return _tell(chosen, name, source, brought, failure)
-
-
-class _Progress:
-    """
-    A line for somebody who waits.
-    """
-
-    def __init__(self, account: str, silent: bool) -> None:
-        self._account = account
-        self._shows = sys.stderr.isatty() and not silent
-        self._next = time.monotonic() + _BEAT
-
-    def tell(self, folder: Folder, count: int, part: float) -> None:
-        """
-        How far it is.
-        """
-        now = time.monotonic()
-        if self._shows and now >= self._next:
-            self._next = now + _BEAT
-            line = f"{self._account}: {folder.name}: {count} messages, {part:.0%} read"
-            print(f"\r{line:78.78}", end="", file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        """
-        Leave nothing behind.
-        """
-        if self._shows:
-            print(f"\r{'':78}\r", end="", file=sys.stderr, flush=True)
 
 
 def _tell_folders(chosen: Namespace, source: Source, folders: Sequence[Folder]) -> int:

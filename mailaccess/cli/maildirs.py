@@ -6,8 +6,6 @@ a configuration file knows.
 from __future__ import annotations
 
 import os
-import sys
-import time
 from argparse import ArgumentParser, Namespace
 
 from mailaccess.services.config import load
@@ -17,9 +15,6 @@ from .accounts import maildirs_of
 from .command import Failed
 
 WELL, NOT_ALL, NOT_DONE = 0, 1, 2
-
-_PATIENCE = 1.0
-"""Seconds before progress is shown."""
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -50,30 +45,3 @@ def chosen_maildirs(chosen: Namespace) -> tuple[Settings | None, list[tuple[str,
     if chosen.all:
         return settings, list(maildirs_of(settings, None))
     return settings, [each for name in chosen.name for each in maildirs_of(settings, name)]
-
-
-class Progress:
-    """
-    A line for somebody who waits.
-    """
-
-    def __init__(self, account: str) -> None:
-        self._account = account
-        self._start = time.monotonic()
-        self._shown = False
-
-    def tell(self, mailbox: str, number: int, count: int) -> None:
-        """
-        What is done, after a moment and on a terminal.
-        """
-        if sys.stderr.isatty() and time.monotonic() - self._start > _PATIENCE:
-            line = f"{self._account}: {mailbox} ({number} of {count})"
-            print(f"\r{line:78.78}", end="", file=sys.stderr, flush=True)
-            self._shown = True
-
-    def clear(self) -> None:
-        """
-        Leave nothing behind.
-        """
-        if self._shown:
-            print(f"\r{'':78}\r", end="", file=sys.stderr, flush=True)

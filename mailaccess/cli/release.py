@@ -20,8 +20,9 @@ from mailaccess.store.maildir.release import Released, release
 from mailaccess.store.maildir.takeover import NoMaildir
 
 from .command import Command
-from .maildirs import NOT_ALL, NOT_DONE, WELL, Progress, arguments, chosen_maildirs
+from .maildirs import NOT_ALL, NOT_DONE, WELL, arguments, chosen_maildirs
 from .owners import as_owner
+from .progress import Progress
 
 
 def _run(chosen: Namespace) -> int:
@@ -38,7 +39,7 @@ def _account(chosen: Namespace, name: str, path: str) -> int:
     told: list[Released] = []
     failure = ""
     try:
-        told.extend(release(Disk(), path, progress.tell))
+        told.extend(release(Disk(), path, progress.step))
     except (NoMaildir, OSError) as error:
         failure = str(error)
     except Refused as error:
